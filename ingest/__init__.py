@@ -1,0 +1,1 @@
+"""Takes what writers stream, commits it to ClickHouse, acknowledges it."""

@@ -1,0 +1,1 @@
+"""Answers people, notebooks and the dashboard: runs, history, latest values."""

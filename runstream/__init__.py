@@ -1,0 +1,1 @@
+"""runstream: experiment tracking for GPU fleets."""

@@ -1,0 +1,1 @@
+"""What every server of runstream shares: hosting, auth, errors, health, metrics, logs."""

@@ -1,0 +1,1 @@
+"""The schema, as numbered SQL files; the only DDL of the project."""
