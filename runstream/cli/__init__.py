@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             name, help=help_line, description=help_line[0].upper() + help_line[1:] + "."
         )
         if name == chosen:
-            command: _Command = importlib.import_module(module_name)  # type: ignore[assignment]
+            command: _Command = importlib.import_module(module_name)
             command_parser.epilog = f"example: {command.EXAMPLE}"
             command.add_arguments(command_parser)
     args = parser.parse_args(arguments)
