@@ -86,6 +86,7 @@ class Open(google.protobuf.message.Message):
     HOST_FIELD_NUMBER: builtins.int
     PROCESS_ID_FIELD_NUMBER: builtins.int
     STARTED_US_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
     entity: builtins.str
     """Entity; empty means the caller's own."""
     project: builtins.str
@@ -106,6 +107,12 @@ class Open(google.protobuf.message.Message):
     """Process id on its host."""
     started_us: builtins.int
     """When the writer started, microseconds since 1970 UTC."""
+    @property
+    def state(self) -> runstream.v1.record_pb2.WriterState:
+        """What the client knows of the writer's state: running, or how it ended if that was acked before. Unspecified
+        means running.
+        """
+
     def __init__(
         self,
         *,
@@ -119,14 +126,18 @@ class Open(google.protobuf.message.Message):
         host: builtins.str = ...,
         process_id: builtins.int = ...,
         started_us: builtins.int = ...,
+        state: runstream.v1.record_pb2.WriterState | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "entity", b"entity", "host", b"host", "process_id", b"process_id", "project", b"project", "rank", b"rank", "run", b"run", "started_us", b"started_us", "world_size", b"world_size", "writer", b"writer"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["state", b"state"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "entity", b"entity", "host", b"host", "process_id", b"process_id", "project", b"project", "rank", b"rank", "run", b"run", "started_us", b"started_us", "state", b"state", "world_size", b"world_size", "writer", b"writer"]) -> None: ...
 
 Global___Open: typing_extensions.TypeAlias = Open
 
 @typing.final
 class Batch(google.protobuf.message.Message):
-    """A contiguous range of a writer's sequence. Must follow the one before without a gap, except after reopening."""
+    """A range of a writer's sequence. Must begin after the one before; a hole between them is damage in the
+    spool, which the client counts as a gap in its receipt.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -197,14 +208,21 @@ class Heartbeat(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TIME_US_FIELD_NUMBER: builtins.int
+    SO_FAR_FIELD_NUMBER: builtins.int
     time_us: builtins.int
     """The forwarder's clock, microseconds since 1970 UTC."""
+    @property
+    def so_far(self) -> runstream.v1.record_pb2.Receipt:
+        """The writer's account so far."""
+
     def __init__(
         self,
         *,
         time_us: builtins.int = ...,
+        so_far: runstream.v1.record_pb2.Receipt | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["time_us", b"time_us"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["so_far", b"so_far"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["so_far", b"so_far", "time_us", b"time_us"]) -> None: ...
 
 Global___Heartbeat: typing_extensions.TypeAlias = Heartbeat
 

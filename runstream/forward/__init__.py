@@ -1,0 +1,1 @@
+"""The forwarder: a process of its own that reads spools and streams them to a server."""

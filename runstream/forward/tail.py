@@ -1,0 +1,236 @@
+"""Follows one writer's spool to a closed account: read, send, hear acks, receipt.
+
+Owns the ledger of its writer and the order of things; the stream below it may break at any point, then
+everything after the last ack is read and sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from runstream.forward.backoff import delay_s
+from runstream.forward.encode import KeyTable, batch_points, encode
+from runstream.forward.settings import ForwardSettings
+from runstream.forward.stream import PublishStream, StreamEnded
+from runstream.spool.ledger import InFlight, Ledger
+from runstream.spool.reader import Chunk, SpoolReader
+from runstream.v1 import common_pb2, ingest_pb2, record_pb2
+
+Connect = Callable[[Ledger], Awaitable[PublishStream]]
+
+
+class GaveUp(Exception):
+    """The server could not be reached, or refused, for good; the spool stays."""
+
+
+class WriterTail:
+    """The way of one writer's spool to the server.
+
+    Args:
+        directory: the writer's directory.
+        connect: makes a stream whose acks and refusals go to the given ledger.
+        settings: the forwarder's settings.
+        report: told how it goes: a state and a message, for the training process to print.
+    """
+
+    def __init__(
+        self, directory: Path, connect: Connect, settings: ForwardSettings, report: Callable[[str, str], None]
+    ) -> None:
+        self.directory = directory
+        self.ledger = Ledger(directory)
+        self._connect = connect
+        self._settings = settings
+        self._report = report
+        self._identity: dict[str, Any] = json.loads((directory / "writer.json").read_text("utf-8"))
+        self._next_virtual_seq = 0
+        self._last_progress = time.monotonic()
+        self._last_sent = 0.0
+        self._last_cleaned = 0.0
+
+    async def run(self) -> dict[str, Any]:
+        """Forwards until the account is closed and returns the receipt.
+
+        Raises:
+            GaveUp: no progress for too long after the writer has gone, or the server refuses this writer.
+        """
+        failures = 0
+        while True:
+            try:
+                return await self._forward_once()
+            except StreamEnded as ended:
+                self.ledger.forget_in_flight()
+                failures = 0 if self._progressed_lately() else failures + 1
+                self._report("refused" if ended.is_permanent else "unreachable", str(ended))
+                if ended.is_permanent or self._should_give_up():
+                    raise GaveUp(str(ended)) from ended
+                await asyncio.sleep(delay_s(max(failures, 1)))
+
+    async def _forward_once(self) -> dict[str, Any]:
+        stream = await self._connect(self.ledger)
+        reader = SpoolReader(self.directory, after_seq=self.ledger.account.acked_seq_inclusive)
+        try:
+            await stream.open(self._open_message())
+            self._report("connected", "")
+            keys = KeyTable()
+            while (chunk := await self._next_chunk(reader, stream)) is not None:
+                await self._send_chunk(stream, chunk, keys)
+                self._delete_acked(reader)
+            return await self._close_account(stream)
+        finally:
+            reader.close()
+            await stream.close()
+
+    async def _next_chunk(self, reader: SpoolReader, stream: PublishStream) -> Chunk | None:
+        """Waits for more; None once the writer has gone and all of it is read."""
+        while True:
+            has_gone = not self._settings.follow or not self.writer_is_alive()
+            chunk = reader.read()  # after the look at the lock: what it wrote last is then there
+            if chunk is not None:
+                return chunk
+            if has_gone:
+                return None
+            await stream.wait(self._settings.poll_s)
+            if stream.draining and not self.ledger.in_flight:
+                raise StreamEnded(None, "server is draining")
+            await self._heartbeat_if_silent(stream)
+
+    async def _send_chunk(self, stream: PublishStream, chunk: Chunk, keys: KeyTable) -> None:
+        self._note_damage(chunk)
+        if chunk.last_seq_inclusive < chunk.first_seq:
+            return
+        self._next_virtual_seq = chunk.last_seq_inclusive + 1
+        urgent = any("writer" in record for _, record in chunk.records)
+        for batch in encode(chunk, keys, max_points=self._settings.max_batch_points, urgent=urgent):
+            await self._send(stream, batch)
+
+    async def _send(self, stream: PublishStream, batch: ingest_pb2.Batch) -> None:
+        while len(self.ledger.in_flight) >= max(stream.opened.max_batches_in_flight, 1):
+            await stream.wait(1.0)
+        self.ledger.sent(
+            InFlight(
+                last_seq_inclusive=batch.last_seq_inclusive,
+                points=batch_points(batch),
+                refused_by_client=sum(int(record.refused.count) for record in batch.records),
+                state=max((record.writer.state for record in batch.records), default=0),
+                exit_code=max((record.writer.exit_code for record in batch.records), default=0),
+            )
+        )
+        for record in batch.records:
+            if record.HasField("refused"):
+                self._keep_own_refusal(record.seq, record.refused)
+        self._last_sent = self._last_progress = time.monotonic()
+        await stream.send(batch)
+
+    async def _close_account(self, stream: PublishStream) -> dict[str, Any]:
+        """Sends the end of a writer that could not say it, then the receipt, and closes the account."""
+        seq = max(self._next_virtual_seq, self.ledger.account.acked_seq_inclusive + 1)
+        if not (self.ledger.account.state or any(batch.state for batch in self.ledger.in_flight)):
+            crashed = record_pb2.WriterState(state=common_pb2.RUN_STATE_CRASHED)
+            await self._send_record(stream, record_pb2.Record(seq=seq, time_us=_now_us(), writer=crashed))
+            seq += 1
+        await self._wait_for_acks(stream)
+        account = record_pb2.Record(seq=seq, time_us=_now_us(), receipt=self._receipt())
+        await self._send_record(stream, account)
+        await self._wait_for_acks(stream)
+        receipt = self.ledger.close()
+        for segment in self.directory.glob("*.spool"):
+            segment.unlink()
+        return receipt
+
+    async def _send_record(self, stream: PublishStream, record: record_pb2.Record) -> None:
+        batch = ingest_pb2.Batch(
+            first_seq=record.seq, last_seq_inclusive=record.seq, records=[record], urgent=True
+        )
+        await self._send(stream, batch)
+
+    async def _wait_for_acks(self, stream: PublishStream) -> None:
+        while self.ledger.in_flight:
+            await stream.wait(1.0)
+
+    async def _heartbeat_if_silent(self, stream: PublishStream) -> None:
+        now = time.monotonic()
+        if now - self._last_sent >= self._settings.heartbeat_s:
+            self._last_sent = now
+            await stream.heartbeat(_now_us(), self._receipt())
+
+    def writer_is_alive(self) -> bool:
+        """Whether the training process still holds its lock."""
+        fd = os.open(self.directory / "writer.lock", os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    def _receipt(self) -> record_pb2.Receipt:
+        account = self.ledger.account
+        return record_pb2.Receipt(
+            sent=account.sent, stored=account.stored, refused=account.refused, gaps=account.gaps
+        )
+
+    def _open_message(self) -> ingest_pb2.Open:
+        who = self._identity
+        return ingest_pb2.Open(
+            entity=who["entity"],
+            project=who["project"],
+            run=who["run"],
+            attempt=who["attempt"],
+            rank=who["rank"],
+            world_size=who["world_size"],
+            writer=who["writer"],
+            host=who["host"],
+            process_id=who["process_id"],
+            started_us=who["started_us"],
+            state=record_pb2.WriterState(
+                state=common_pb2.RunState.Name(self.ledger.account.state),
+                exit_code=self.ledger.account.exit_code,
+            ),
+        )
+
+    def _note_damage(self, chunk: Chunk) -> None:
+        if not chunk.damaged_bytes and not chunk.lost_seqs:
+            return
+        self.ledger.account.gaps += chunk.lost_seqs or 1
+        message = f"{chunk.damaged_bytes} bytes of the spool could not be read, {chunk.lost_seqs} frames lost"
+        self.ledger.keep_refusal(
+            {"reason": "SPOOL_DAMAGED", "field": "", "message": message, "count": 0, "last_seq": chunk.first_seq}
+        )
+
+    def _keep_own_refusal(self, seq: int, refused: record_pb2.Refused) -> None:
+        reason = record_pb2.RefusalReason.Name(refused.reason).removeprefix("REFUSAL_REASON_")
+        self.ledger.keep_refusal(
+            {
+                "reason": reason,
+                "field": refused.field,
+                "message": refused.message,
+                "count": int(refused.count),
+                "last_seq": seq,
+            }
+        )
+
+    def _delete_acked(self, reader: SpoolReader) -> None:
+        now = time.monotonic()
+        if now - self._last_cleaned >= 1.0:
+            self._last_cleaned = now
+            for segment in reader.acked_segments(self.ledger.account.acked_seq_inclusive):
+                segment.unlink(missing_ok=True)
+
+    def _progressed_lately(self) -> bool:
+        return time.monotonic() - self._last_progress < 1.0
+
+    def _should_give_up(self) -> bool:
+        stalled = time.monotonic() - self._last_progress > self._settings.give_up_after_s
+        return stalled and not (self._settings.follow and self.writer_is_alive())
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

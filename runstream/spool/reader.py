@@ -1,0 +1,168 @@
+"""Reads a writer's spool from any sequence on, while it grows or after its writer has gone.
+
+Yields what was written in its order, a chunk at a time: rows grouped by key set, and records. What cannot
+be read is answered as damage with its count of sequences, never skipped silently. Owns no knowledge of acks.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from runstream.spool.frame import (
+    BODY_HEADER,
+    SEGMENT_HEADER,
+    Frame,
+    Kind,
+    Stop,
+    read_segment_header,
+    scan,
+)
+from runstream.spool.rows import Rows, read_rows
+
+READ_BYTES = 4 << 20
+_DOUBTS = 40
+
+
+@dataclass
+class Chunk:
+    """A contiguous range of a writer's sequence."""
+
+    first_seq: int
+    last_seq_inclusive: int
+    rows: list[Rows] = field(default_factory=list)
+    records: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    damaged_bytes: int = 0
+    """Bytes after the range that could not be read."""
+    lost_seqs: int = 0
+    """Sequences before the range that were in damaged bytes."""
+
+    @property
+    def points(self) -> int:
+        """Values in all rows."""
+        return sum(rows.points for rows in self.rows)
+
+
+class SpoolReader:
+    """A position in a writer's segments.
+
+    Args:
+        directory: the writer's directory.
+        after_seq: sequence after which to begin; what is at or before it is skipped.
+    """
+
+    def __init__(self, directory: Path, *, after_seq: int = 0) -> None:
+        self.directory = directory
+        self._after_seq = after_seq
+        self._next_seq = 1
+        self._fd = -1
+        self._segment = 0
+        self._offset = 0
+        self._schemas: dict[int, tuple[str, ...]] = {}
+        self._is_damaged = False
+        self._doubts = 0
+        self._lost_seqs = 0
+
+    def read(self, *, max_bytes: int = READ_BYTES) -> Chunk | None:
+        """Returns the next whole frames, or None if there are none yet. Never blocks."""
+        while self._fd >= 0 or self._open_next():
+            data = b"" if self._is_damaged else os.pread(self._fd, max_bytes, self._offset)
+            frames, used, stop = scan(data)
+            if not frames and stop is Stop.TORN and len(data) == max_bytes:
+                max_bytes *= 4  # a frame larger than the window
+                continue
+            damaged_bytes = self._confirm_damage(len(data) - used) if stop is Stop.DAMAGED and not frames else 0
+            if frames or damaged_bytes:
+                self._offset += used
+                chunk = self._decode(data, frames)
+                chunk.damaged_bytes = damaged_bytes
+                if chunk.last_seq_inclusive >= chunk.first_seq or damaged_bytes:
+                    return chunk
+                continue
+            if not self._has_next():
+                return None
+            # A next segment means that this one grows no more; what came between our read and the look at the
+            # folder is read before moving on, and a tail that is torn now stays torn.
+            if not self._is_damaged and os.fstat(self._fd).st_size > self._offset + len(data):
+                continue
+            self._close()
+        return None
+
+    def acked_segments(self, acked_seq_inclusive: int) -> list[Path]:
+        """Closed segments whose every frame is acked; they may be deleted."""
+        segments = [(number, path) for number, path in _segments(self.directory) if number <= self._segment]
+        acked = []
+        for (_, path), (_, following) in itertools.pairwise(segments):
+            with following.open("rb") as file:
+                if read_segment_header(file.read(SEGMENT_HEADER.size)) <= acked_seq_inclusive + 1:
+                    acked.append(path)
+        return acked
+
+    def close(self) -> None:
+        """Closes the open segment."""
+        self._close()
+
+    def _confirm_damage(self, unread_bytes: int) -> int:
+        """Counts a damaged place only when it stays so: on some file systems a size shows before its bytes."""
+        self._doubts += 1
+        if self._doubts < _DOUBTS and not self._has_next():
+            return 0
+        self._is_damaged = True
+        return max(unread_bytes, 1)
+
+    def _decode(self, data: bytes, frames: list[Frame]) -> Chunk:
+        first = max(self._next_seq, self._after_seq + 1)
+        rows_at: dict[int, tuple[list[int], list[int]]] = {}
+        chunk = Chunk(first, self._next_seq + len(frames) - 1, lost_seqs=self._lost_seqs)
+        self._lost_seqs = 0
+        for seq, (kind, schema, start, end) in enumerate(frames, self._next_seq):
+            if kind == Kind.ROW:
+                if seq > self._after_seq:
+                    starts, seqs = rows_at.setdefault(schema, ([], []))
+                    starts.append(start)
+                    seqs.append(seq)
+            elif kind == Kind.SCHEMA:
+                keys = json.loads(data[start + BODY_HEADER.size : end])
+                self._schemas[schema] = tuple(cast(list[str], keys))
+            elif kind == Kind.RECORD and seq > self._after_seq:
+                chunk.records.append((seq, json.loads(data[start + BODY_HEADER.size : end])))
+        chunk.rows = [read_rows(data, self._schemas[schema], *at) for schema, at in rows_at.items()]
+        self._next_seq += len(frames)
+        return chunk
+
+    def _open_next(self) -> bool:
+        for number, path in _segments(self.directory):
+            if number <= self._segment:
+                continue
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            header = os.pread(fd, SEGMENT_HEADER.size, 0)
+            if len(header) < SEGMENT_HEADER.size:
+                os.close(fd)
+                return False  # being made
+            first_seq = read_segment_header(header)
+            self._lost_seqs += max(0, first_seq - max(self._next_seq, self._after_seq + 1))
+            self._next_seq = first_seq
+            self._is_damaged, self._doubts = False, 0
+            self._fd, self._segment, self._offset = fd, number, SEGMENT_HEADER.size
+            self._schemas = {}
+            return True
+        return False
+
+    def _has_next(self) -> bool:
+        return any(number > self._segment for number, _ in _segments(self.directory))
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def _segments(directory: Path) -> Iterator[tuple[int, Path]]:
+    """The segments by number."""
+    found = [(int(path.stem), path) for path in directory.glob("*.spool")]
+    yield from sorted(found)
