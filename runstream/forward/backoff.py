@@ -14,6 +14,6 @@ def delay_s(failures: int, random_0_1: float | None = None) -> float:
     Doubles from 0.1 s to 15 s and then takes a uniform part of it ("full jitter", AWS Architecture Blog), so
     that a fleet that lost its server does not come back in step; never below half of the first delay.
     """
-    ceiling = min(MAX_S, FIRST_S * 2 ** min(failures - 1, 16))
+    ceiling = min(MAX_S, FIRST_S * float(1 << min(failures - 1, 16)))
     part = random.random() if random_0_1 is None else random_0_1
     return max(FIRST_S / 2, ceiling * part)

@@ -99,9 +99,7 @@ class Forwarder:
 
 def open_writers(run_dir: Path) -> list[Path]:
     """Writers' directories whose account is not closed."""
-    return sorted(
-        entry.parent for entry in run_dir.glob("*/writer.json") if not (entry.parent / RECEIPT_FILE).exists()
-    )
+    return sorted(entry.parent for entry in run_dir.glob("*/writer.json") if not (entry.parent / RECEIPT_FILE).exists())
 
 
 @contextlib.contextmanager

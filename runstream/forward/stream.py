@@ -67,7 +67,7 @@ class PublishStream:
         on_refusal: Callable[[Mapping[str, Any]], None],
     ) -> None:
         metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
-        self._call = ingest_pb2_grpc.IngestServiceStub(channel).Publish(metadata=metadata)  # type: ignore[arg-type]
+        self._call = ingest_pb2_grpc.IngestServiceStub(channel).Publish(metadata=metadata)
         self._on_ack = on_ack
         self._on_refusal = on_refusal
         self._listener: asyncio.Task[None] | None = None
@@ -91,7 +91,7 @@ class PublishStream:
             raise StreamEnded(None, f"server did not answer within {_OPEN_TIMEOUT_S:.0f} s") from None
         except grpc.aio.AioRpcError as error:
             raise StreamEnded(error.code(), error.details() or str(error.code())) from error
-        if answer is grpc.aio.EOF or not answer.HasField("opened"):
+        if not isinstance(answer, ingest_pb2.PublishResponse) or not answer.HasField("opened"):
             raise await self._end()
         self.opened = answer.opened
         self._listener = asyncio.create_task(self._listen())
@@ -135,7 +135,7 @@ class PublishStream:
 
     async def _listen(self) -> None:
         try:
-            while (answer := await self._call.read()) is not grpc.aio.EOF:
+            while isinstance(answer := await self._call.read(), ingest_pb2.PublishResponse):
                 self._hear(answer)
         except grpc.aio.AioRpcError:
             pass  # its status is read below

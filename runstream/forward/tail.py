@@ -145,9 +145,7 @@ class WriterTail:
         return receipt
 
     async def _send_record(self, stream: PublishStream, record: record_pb2.Record) -> None:
-        batch = ingest_pb2.Batch(
-            first_seq=record.seq, last_seq_inclusive=record.seq, records=[record], urgent=True
-        )
+        batch = ingest_pb2.Batch(first_seq=record.seq, last_seq_inclusive=record.seq, records=[record], urgent=True)
         await self._send(stream, batch)
 
     async def _wait_for_acks(self, stream: PublishStream) -> None:
@@ -173,9 +171,7 @@ class WriterTail:
 
     def _receipt(self) -> record_pb2.Receipt:
         account = self.ledger.account
-        return record_pb2.Receipt(
-            sent=account.sent, stored=account.stored, refused=account.refused, gaps=account.gaps
-        )
+        return record_pb2.Receipt(sent=account.sent, stored=account.stored, refused=account.refused, gaps=account.gaps)
 
     def _open_message(self) -> ingest_pb2.Open:
         who = self._identity
@@ -191,7 +187,7 @@ class WriterTail:
             process_id=who["process_id"],
             started_us=who["started_us"],
             state=record_pb2.WriterState(
-                state=common_pb2.RunState.Name(self.ledger.account.state),
+                state=common_pb2.RunState.ValueType(self.ledger.account.state),
                 exit_code=self.ledger.account.exit_code,
             ),
         )

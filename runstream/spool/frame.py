@@ -83,6 +83,11 @@ def record_frame(record: object) -> bytes:
     return frame(BODY_HEADER.pack(Kind.RECORD, 0) + json.dumps(record, ensure_ascii=False).encode())
 
 
+def row_struct(key_count: int) -> struct.Struct:
+    """The struct of a row's body: kind, schema, step, time in ms, values."""
+    return struct.Struct(f"<B3xIqq{key_count}d")
+
+
 def scan(buffer: bytes, start: int = 0) -> tuple[list[Frame], int, Stop]:
     """Finds the whole frames from ``start`` on.
 

@@ -1,8 +1,7 @@
-"""History rows: one key set is a schema with a compiled struct; one row packed, many read with numpy. Pure."""
+"""History rows of one key set, many read at once with numpy. Pure; frame.row_struct is how one is packed."""
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 ROW_PREFIX_BYTES = 24  # kind, padding, schema, step, time
-
-
-def row_struct(key_count: int) -> struct.Struct:
-    """The struct of a row's body: kind, schema, step, time in ms, values."""
-    return struct.Struct(f"<B3xIqq{key_count}d")
 
 
 @dataclass(frozen=True)

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import fcntl
 import json
+import operator
 import os
+import struct
 import threading
 import time
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import SupportsIndex
 from zlib import crc32
 
 from runstream.names import MAX_KEY_BYTES, has_control_characters
-from runstream.spool.frame import FRAME_HEADER, record_frame, schema_frame, segment_header
-from runstream.spool.rows import row_struct
+from runstream.spool.frame import FRAME_HEADER, record_frame, row_struct, schema_frame, segment_header
 
 SEGMENT_MAX_BYTES = 64 << 20
 # A schema frame and a message must stay far below the wire's 64 MiB.
@@ -31,15 +33,30 @@ _MAX_KEY_BYTES_PER_ROW = 4 << 20
 # Code that logs ever new key sets must not grow the training process: a new segment forgets them.
 _MAX_SCHEMAS_PER_SEGMENT = 4096
 _SHOWN_KEY_CHARS = 200
+_pack_header = FRAME_HEADER.pack
 
 
-class Refused(NamedTuple):
+@dataclass(frozen=True)
+class Refused:
     """Points the writer would not take, as kept in the spool and shown on the run's page."""
 
     reason: str
     field: str
     message: str
     count: int
+
+
+class _Schema:
+    """A key set of the open segment, and the last row written with it."""
+
+    __slots__ = ("last_body", "last_seq", "number", "pack", "points", "struct")
+
+    def __init__(self, row: struct.Struct, number: int, points: int) -> None:
+        self.struct, self.pack = row, row.pack
+        self.number = number
+        self.points = points
+        self.last_seq = 0
+        self.last_body = b""
 
 
 class SpoolWriter:
@@ -63,7 +80,8 @@ class SpoolWriter:
         self._fd = -1
         self._size = 0
         self._seq = 0
-        self._schemas: dict[tuple[str, ...], tuple[object, int, int]] = {}
+        self._schemas: dict[tuple[str, ...], _Schema] = {}
+        self._latest: dict[str, float] = {}
         self._refused: dict[tuple[str, str], Refused] = {}
         self._lost = 0
         self.last_trouble = ""
@@ -80,19 +98,20 @@ class SpoolWriter:
         and counted. NaN and infinities are values. The caller must hold ``lock``.
         """
         try:
-            pack, schema, points = self._schemas[tuple(data)]
-            body = pack(1, schema, step, time_ms, *data.values())  # type: ignore[operator]
-            row = FRAME_HEADER.pack(len(body), crc32(body)) + body
+            schema = self._schemas[tuple(data)]
+            body = schema.pack(1, schema.number, step, time_ms, *data.values())
+            row = _pack_header(len(body), crc32(body)) + body
             written = os.write(self._fd, row)
             if written == len(row):
-                self._seq += 1
+                self._seq = schema.last_seq = self._seq + 1
                 self._size += written
-                self.sent_points += points
+                self.sent_points += schema.points
+                schema.last_body = body
                 if self._size > self._segment_max_bytes:
                     self._next_segment()
                 return
             os.ftruncate(self._fd, self._size)
-            self._lose(points, "disk is full")
+            self._lose(schema.points, "disk is full")
         except KeyError:
             self._append_new_row(data, step, time_ms)
         except OSError as error:
@@ -115,6 +134,16 @@ class SpoolWriter:
         self._refused[key] = Refused(reason, field, message, count + (before.count if before else 0))
         self.sent_points += count
 
+    @property
+    def all_sent_points(self) -> int:
+        """Values handed to the writer, kept or not."""
+        return self.sent_points + self._lost
+
+    @property
+    def unreported_points(self) -> int:
+        """Points that were refused or found no room, and could not even be written down as such yet."""
+        return self._lost + sum(entry.count for entry in self._refused.values())
+
     def flush_refusals(self) -> list[Refused]:
         """Writes what was refused since the last call and returns it. The caller holds ``lock``."""
         if self._lost:
@@ -132,6 +161,14 @@ class SpoolWriter:
                 del self._refused[key]
                 written.append(refused)
         return written
+
+    def latest(self) -> dict[str, float]:
+        """The last value of each key, by the order of writing."""
+        latest = dict(self._latest)
+        for keys, schema in sorted(self._schemas.items(), key=lambda item: item[1].last_seq):
+            if schema.last_body:
+                latest.update(zip(keys, schema.struct.unpack(schema.last_body)[4:], strict=True))
+        return latest
 
     def sync(self) -> None:
         """Makes what was written survive a power cut. Called about once a second, without ``lock``."""
@@ -175,13 +212,13 @@ class SpoolWriter:
         schema = len(self._schemas) + 1
         if not self._append(schema_frame(schema, keys)):
             return False
-        self._schemas[keys] = (row_struct(len(keys)).pack, schema, len(keys))
+        self._schemas[keys] = _Schema(row_struct(len(keys)), schema, len(keys))
         return True
 
     def _append_checked_row(self, data: Mapping[str, object], step: int, time_ms: int) -> None:
         """The plain twin of the fast path: looks at each value, refuses what is no number."""
-        if not -(1 << 63) <= step < 1 << 63:
-            self.refuse("OUT_OF_RANGE", "step", f"step must fit 64 bits, not {step}", len(data))
+        if not isinstance(step, SupportsIndex) or not -(1 << 63) <= operator.index(step) < 1 << 63:
+            self.refuse("OUT_OF_RANGE", "step", f"step must be an integer of 64 bits, not {step!r:.40}", len(data))
             return
         numbers: dict[str, float] = {}
         for key, value in _flat(data):
@@ -241,12 +278,14 @@ class SpoolWriter:
             os.close(old)
         self._segment += 1
         self._size = len(header)
+        self._latest = self.latest()
         self._schemas = {}
 
     def _lose(self, points: int, why: str) -> None:
         """Counts points that found no room. They are reported as soon as there is room again."""
         self._lost += points
         self.last_trouble = why
+
 
 def _as_number(value: object) -> float:
     if isinstance(value, (str, bytes, bytearray)):

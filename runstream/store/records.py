@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 
@@ -106,7 +106,7 @@ def run_row(who: WriterIdentity, info: record_pb2.RunInfo | None = None, time_us
     """The run's attributes; without ``info``, only that it exists."""
     info = info or record_pb2.RunInfo()
 
-    def text(name: str) -> dict[str, Any]:
+    def text(name: Literal["display_name", "group", "job_type", "notes"]) -> dict[str, Any]:
         return {"ver": time_us, "value": getattr(info, name)} if info.HasField(name) else {"ver": 0, "value": ""}
 
     return "runs", {
@@ -151,7 +151,9 @@ def writer_row(
     }
 
 
-def refusal_row(who: WriterIdentity, seq: int, reason: int, field: str, message: str, count: int) -> Row:
+def refusal_row(
+    who: WriterIdentity, seq: int, reason: record_pb2.RefusalReason.ValueType, field: str, message: str, count: int
+) -> Row:
     """Something refused, by client or server."""
     return "refusals", {
         **who.writer_place(),

@@ -1,0 +1,194 @@
+"""A batch of the stream to columns and rows, or refusals that name field, limit and count. Pure.
+
+A block is refused alone: the other blocks and the records of its batch are stored. Bytes of any content give
+an answer, never an exception.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from runstream.names import MAX_KEY_BYTES, has_control_characters
+from runstream.store.points import PointBlock
+from runstream.store.records import Row, WriterIdentity, document_row, refusal_row, run_row
+from runstream.v1 import ingest_pb2, record_pb2
+
+MAX_DOCUMENT_BYTES = 4 << 20
+MAX_TEXT_CHARS = 65_536
+# What ClickHouse's DateTime64(3) holds: 1900 to 2299; a clock before 1970 is a broken one.
+_MAX_TIME_MS = 10_413_791_999_999
+
+_DOCUMENT_KINDS = {record_pb2.Document.KIND_CONFIG: "config", record_pb2.Document.KIND_SUMMARY: "summary"}
+
+
+@dataclass
+class Decoded:
+    """What a batch holds."""
+
+    blocks: list[PointBlock] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    refusals: list[ingest_pb2.Refusal] = field(default_factory=list)
+    writer_state: record_pb2.WriterState | None = None
+    receipt: record_pb2.Receipt | None = None
+    time_us: int = 0
+
+    @property
+    def points(self) -> int:
+        """Number of values."""
+        return sum(block.points for block in self.blocks)
+
+
+class _Bad(Exception):
+    def __init__(self, reason: record_pb2.RefusalReason.ValueType, where: str, message: str) -> None:
+        super().__init__(message)
+        self.reason, self.field, self.message = reason, where, message
+
+
+def decode(batch: ingest_pb2.Batch, who: WriterIdentity, keys: dict[int, str | None], *, max_points: int) -> Decoded:
+    """Reads a batch.
+
+    Args:
+        batch: the message; its range of sequences is sound.
+        who: the writer.
+        keys: the stream's keys by number, extended by the batch's; None for a refused one.
+        max_points: most points in a batch.
+    """
+    result = Decoded()
+    for definition in batch.new_keys:
+        keys[definition.id] = _sound_key(definition.key)
+    room = max_points
+    for block in batch.blocks:
+        try:
+            for decoded in _blocks(block, batch, who, keys, room):
+                result.blocks.append(decoded)
+            _refuse_bad_keys(result, block, batch, keys)
+        except _Bad as bad:
+            _refuse(result, batch, bad, len(block.values))
+        room -= len(block.values)
+    for record in batch.records:
+        try:
+            _read_record(record, who, result)
+        except _Bad as bad:
+            _refuse(result, batch, bad, 0)
+    for refusal in result.refusals:
+        result.rows.append(
+            refusal_row(who, refusal.last_seq_inclusive, refusal.reason, refusal.field, refusal.message, refusal.count)
+        )
+    return result
+
+
+def _blocks(
+    block: record_pb2.Block, batch: ingest_pb2.Batch, who: WriterIdentity, keys: Mapping[int, str | None], room: int
+) -> Iterator[PointBlock]:
+    key_count, row_count = len(block.key_ids), len(block.steps)
+    if not key_count or not row_count:
+        raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "block", "a block needs at least one key and one row")
+    lengths = (len(block.timestamps_ms), len(block.seq_offsets), len(block.values))
+    if lengths != (row_count, row_count, key_count * row_count):
+        message = f"{key_count} keys and {row_count} rows need {row_count} times and offsets and "
+        message += f"{key_count * row_count} values, not {lengths[0]}, {lengths[1]} and {lengths[2]}"
+        raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "block", message)
+    if len(block.values) > room:
+        message = f"the limit of a batch is {room} more points, the block has {len(block.values)}"
+        raise _Bad(record_pb2.REFUSAL_REASON_TOO_LARGE, "block", message)
+    if len(set(block.key_ids)) != key_count or not all(number in keys for number in block.key_ids):
+        message = "key ids must be distinct and announced by new_keys of this stream"
+        raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "key_ids", message)
+    times = np.array(block.timestamps_ms)
+    if times.min() < 0 or times.max() > _MAX_TIME_MS:
+        message = f"times must be 0 to {_MAX_TIME_MS} ms since 1970, not {times.min()} to {times.max()}"
+        raise _Bad(record_pb2.REFUSAL_REASON_OUT_OF_RANGE, "timestamps_ms", message)
+    offsets = np.array(block.seq_offsets).astype(np.uint64)
+    if int(offsets.max()) > batch.last_seq_inclusive - batch.first_seq:
+        message = f"offset {offsets.max()} is past the batch's last sequence {batch.last_seq_inclusive}"
+        raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "seq_offsets", message)
+    names = [keys[number] for number in block.key_ids]
+    values = np.array(block.values).reshape(key_count, row_count)
+    sound = [index for index, name in enumerate(names) if name is not None]
+    if len(sound) < key_count:
+        values = values[sound]
+    if sound:
+        yield PointBlock(
+            who.place,
+            tuple(name for name in names if name is not None),
+            np.array(block.steps),
+            times,
+            offsets + np.uint64(batch.first_seq),
+            values,
+        )
+
+
+def _refuse_bad_keys(
+    result: Decoded, block: record_pb2.Block, batch: ingest_pb2.Batch, keys: Mapping[int, str | None]
+) -> None:
+    bad = sum(keys[number] is None for number in block.key_ids)
+    if bad:
+        message = f"{bad} keys are not 1 to {MAX_KEY_BYTES} bytes long or contain control characters"
+        _refuse(result, batch, _Bad(record_pb2.REFUSAL_REASON_KEY_CHARACTERS, "key", message), bad * len(block.steps))
+
+
+def _read_record(record: record_pb2.Record, who: WriterIdentity, result: Decoded) -> None:
+    kind = record.WhichOneof("kind")
+    result.time_us = max(result.time_us, record.time_us)
+    if kind == "run":
+        texts = (record.run.display_name, record.run.group, record.run.job_type, record.run.notes)
+        if max(map(len, (*texts, *record.run.tags.values)), default=0) > MAX_TEXT_CHARS:
+            raise _Bad(record_pb2.REFUSAL_REASON_TOO_LARGE, "run", f"a text has over {MAX_TEXT_CHARS} characters")
+        result.rows.append(run_row(who, record.run, record.time_us))
+    elif kind == "document":
+        result.rows.append(_document(record, who))
+    elif kind == "writer":
+        result.writer_state = record.writer
+    elif kind == "refused":
+        refused = record.refused
+        result.rows.append(refusal_row(who, record.seq, refused.reason, refused.field, refused.message, refused.count))
+    elif kind == "receipt":
+        result.receipt = record.receipt
+
+
+def _document(record: record_pb2.Record, who: WriterIdentity) -> Row:
+    document = record.document
+    kind = _DOCUMENT_KINDS.get(document.kind)
+    if kind is None:
+        raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "document.kind", "kind must be config or summary")
+    size = len(document.json.encode())
+    if size > MAX_DOCUMENT_BYTES:
+        message = f"{kind} has {size} bytes of JSON, the limit is {MAX_DOCUMENT_BYTES}"
+        raise _Bad(record_pb2.REFUSAL_REASON_TOO_LARGE, kind, message)
+    try:
+        parsed: Any = json.loads(document.json, parse_constant=_no_constant)
+        if not isinstance(parsed, dict):
+            raise ValueError("it is no object")
+        text = json.dumps(parsed, ensure_ascii=False)
+    except (ValueError, RecursionError) as error:
+        message = f"{kind} is no JSON object: {error}"
+        raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, kind, message) from error
+    return document_row(who, kind, text, document.json, record.time_us)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _sound_key(key: str) -> str | None:
+    if not key or len(key.encode(errors="replace")) > MAX_KEY_BYTES or has_control_characters(key):
+        return None
+    return key
+
+
+def _refuse(result: Decoded, batch: ingest_pb2.Batch, bad: _Bad, count: int) -> None:
+    result.refusals.append(
+        ingest_pb2.Refusal(
+            first_seq=batch.first_seq,
+            last_seq_inclusive=batch.last_seq_inclusive,
+            reason=bad.reason,
+            field=bad.field,
+            message=bad.message,
+            count=count,
+        )
+    )

@@ -1,0 +1,34 @@
+"""What travels from a session through the batcher to the commit, and what comes back. Types only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runstream.store.points import PointBlock
+from runstream.store.records import Row
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a part ended: committed, or refused for good with a reason for people."""
+
+    is_committed: bool
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One batch of one writer.
+
+    ``token`` names exactly this content: the same token never comes with other rows.
+    ``done`` is called once, in the event loop, when the part is committed or refused; not if the process
+    stops first.
+    """
+
+    token: str
+    blocks: list[PointBlock]
+    rows: list[Row]
+    points: int
+    is_urgent: bool
+    done: Callable[[Outcome], None]

@@ -1,0 +1,47 @@
+"""Settings of the ingest service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runstream.errors import InvalidField
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How ingest batches and what it accepts.
+
+    Attributes:
+        flush_rows: points at which a batch is inserted at once. ClickHouse reaches its rate at 50,000 to
+            100,000 rows an insert.
+        flush_age_s: longest a point waits for others. Longer makes fewer, larger parts; shorter shows points
+            sooner.
+        max_pending_points: points in memory, waiting or being inserted, over all streams; at the limit streams
+            are not read and clients keep spooling. 2 million points are about 120 MB.
+        inserts_at_once: inserts that run side by side; the second one is prepared while the first runs.
+        max_message_bytes: largest message of a client.
+        max_batch_points: most points in one batch.
+        max_batches_in_flight: most batches of a stream that wait for their ack.
+        retry_first_s: wait before an insert is tried again; doubles to retry_max_s.
+        retry_max_s: longest such wait.
+    """
+
+    flush_rows: int = 100_000
+    flush_age_s: float = 0.25
+    max_pending_points: int = 2_000_000
+    inserts_at_once: int = 2
+    max_message_bytes: int = 64 << 20
+    max_batch_points: int = 1_000_000
+    max_batches_in_flight: int = 16
+    retry_first_s: float = 0.1
+    retry_max_s: float = 5.0
+
+    def validate(self) -> None:
+        """Raises InvalidField naming the first setting that cannot be."""
+        for name in ("flush_rows", "max_pending_points", "inserts_at_once", "max_batch_points"):
+            if getattr(self, name) < 1:
+                raise InvalidField(name, f"must be at least 1, not {getattr(self, name)}")
+        if not 0 < self.flush_age_s <= 60:
+            raise InvalidField("flush_age_s", f"must be over 0 and at most 60 s, not {self.flush_age_s}")
+        if self.max_batch_points > self.max_pending_points:
+            raise InvalidField("max_batch_points", f"must be at most max_pending_points, {self.max_pending_points}")

@@ -1,0 +1,165 @@
+"""Settings of the SDK: one object, one precedence: argument > environment > file > default.
+
+Each environment name has its ``WANDB_`` twin as fallback. The file is ``~/.config/runstream/settings.toml``
+(or where ``RUNSTREAM_CONFIG`` points) with the same names in lower case; ``runstream login`` keeps API keys
+beside it, by server.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from runstream import names
+from runstream.errors import InvalidField
+
+DEFAULT_BASE_URL = "http://127.0.0.1:8080"
+Mode = Literal["online", "offline", "disabled"]
+_MODES = ("online", "offline", "disabled")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is logged.
+
+    Attributes:
+        base_url: the server's HTTP address.
+        api_key: shown to the server; empty on a server without keys.
+        entity: team or user; empty means the key's own.
+        project: project of the run.
+        mode: ``online`` spools and forwards, ``offline`` only spools, ``disabled`` does nothing.
+        dir: where the spool goes; its own folder ``runstream-runs`` is made there.
+        run_id: id of the run; made up when empty.
+        name: name shown to people.
+        notes: free text.
+        tags: tags.
+        run_group: group of runs that belong together.
+        job_type: role of the run in its group.
+        finish_timeout_s: longest that ``finish()`` waits for the receipt. The forwarder goes on after it.
+        unreachable_timeout_s: the same while no server answers: shorter, as waiting holds a GPU for nothing.
+        give_up_after_s: how long the forwarder goes on without progress once the process has gone.
+        quiet: print nothing but warnings.
+    """
+
+    base_url: str = DEFAULT_BASE_URL
+    api_key: str = ""
+    entity: str = ""
+    project: str = "uncategorized"
+    mode: Mode = "online"
+    dir: str = "."
+    run_id: str = ""
+    name: str = ""
+    notes: str = ""
+    tags: tuple[str, ...] = ()
+    run_group: str = ""
+    job_type: str = ""
+    finish_timeout_s: float = 60.0
+    unreachable_timeout_s: float = 5.0
+    give_up_after_s: float = 300.0
+    quiet: bool = False
+
+    def __repr__(self) -> str:
+        shown = {field.name: getattr(self, field.name) for field in fields(self)}
+        shown["api_key"] = "***" if self.api_key else ""
+        return f"Settings({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
+
+    def validate(self) -> None:
+        """Raises InvalidField naming the first setting that cannot be."""
+        if self.mode not in _MODES:
+            raise InvalidField("mode", f"must be one of {', '.join(_MODES)}, not {self.mode!r}")
+        for name in ("project", "entity", "run_id"):
+            value = getattr(self, name)
+            problem = names.name_problem(value) if value or name == "project" else None
+            if problem:
+                raise InvalidField(name, problem)
+        for name in ("finish_timeout_s", "unreachable_timeout_s", "give_up_after_s"):
+            if not getattr(self, name) >= 0:
+                raise InvalidField(name, f"must be 0 or more seconds, not {getattr(self, name)}")
+
+
+def load(arguments: Mapping[str, object | None], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Puts settings together from arguments (None means not given), environment, file and defaults.
+
+    Raises:
+        InvalidField: a value cannot be what it is given for.
+    """
+    chosen: dict[str, Any] = {}
+    from_file = _read_file(config_dir(environ) / "settings.toml")
+    for field in fields(Settings):
+        given = arguments.get(field.name)
+        if given is None:
+            given = _from_environment(field.name, environ)
+        if given is None:
+            given = from_file.get(field.name)
+        if given is not None:
+            chosen[field.name] = _converted(field.name, cast(str, field.type), given)
+    if not chosen.get("api_key"):
+        chosen["api_key"] = stored_key(chosen.get("base_url", DEFAULT_BASE_URL), environ)
+    settings = Settings(**chosen)
+    settings.validate()
+    return settings
+
+
+def config_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where settings and credentials are kept."""
+    if environ.get("RUNSTREAM_CONFIG"):
+        return Path(environ["RUNSTREAM_CONFIG"])
+    base = environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME", "/")) / ".config"
+    return Path(base) / "runstream"
+
+
+def stored_key(base_url: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The API key that ``runstream login`` kept for a server, or an empty string."""
+    try:
+        keys = json.loads((config_dir(environ) / "credentials.json").read_text("utf-8"))
+        return str(keys.get(base_url.rstrip("/"), ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def store_key(base_url: str, api_key: str, environ: Mapping[str, str] = os.environ) -> Path:
+    """Keeps an API key for a server, readable by this user alone, and returns the file."""
+    path = config_dir(environ) / "credentials.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        keys = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        keys = {}
+    building = path.with_suffix(".building")
+    building.touch(mode=0o600)
+    building.write_text(json.dumps({**keys, base_url.rstrip("/"): api_key}), "utf-8")
+    building.replace(path)
+    return path
+
+
+def _from_environment(name: str, environ: Mapping[str, str]) -> str | None:
+    upper = name.upper()
+    return environ.get(f"RUNSTREAM_{upper}") or environ.get(f"WANDB_{upper}") or None
+
+
+def _read_file(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InvalidField(str(path), f"cannot be read: {error}") from error
+
+
+def _converted(name: str, wanted: str, given: object) -> object:
+    try:
+        if wanted == "float":
+            return float(given)  # type: ignore[arg-type]
+        if wanted == "bool":
+            return given if isinstance(given, bool) else str(given).lower() in ("1", "true", "yes", "on")
+        if wanted.startswith("tuple"):
+            parts = given.split(",") if isinstance(given, str) else list(given)  # type: ignore[call-overload]
+            return tuple(str(part).strip() for part in parts if str(part).strip())
+        return str(given)
+    except (TypeError, ValueError):
+        raise InvalidField(name, f"must be a {wanted}, not {given!r}") from None
