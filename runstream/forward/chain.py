@@ -35,10 +35,12 @@ class Forwarder:
 
     Args:
         settings: how.
+        leave_living: leave writers alone whose process is alive; their own forwarder is for them.
     """
 
-    def __init__(self, settings: ForwardSettings) -> None:
+    def __init__(self, settings: ForwardSettings, *, leave_living: bool = False) -> None:
         self._settings = settings
+        self._leave_living = leave_living
         self._channel: grpc.aio.Channel | None = None
         self._closing: list[asyncio.Task[None]] = []
         self._state: dict[str, str] = {}
@@ -64,6 +66,8 @@ class Forwarder:
 
     async def _forward(self, directory: Path) -> None:
         tail = WriterTail(directory, self._connect, self._settings, self._report)
+        if self._leave_living and tail.writer_is_alive():
+            return
         try:
             self.receipts[directory.name] = await tail.run()
         except GaveUp as error:

@@ -22,7 +22,6 @@ class ForwardSettings:
         give_up_after_s: how long to go on without any progress once the training process has gone. The
             spool stays for ``runstream sync``.
         max_batch_points: values in one message; 10,000 to 50,000 reach the transport's rate.
-        follow: wait for writers that are alive; False sends what is there and ends.
     """
 
     run_dir: Path
@@ -32,7 +31,6 @@ class ForwardSettings:
     heartbeat_s: float = 10.0
     give_up_after_s: float = 300.0
     max_batch_points: int = 32_768
-    follow: bool = True
 
     def __repr__(self) -> str:
         return f"ForwardSettings(run_dir={str(self.run_dir)!r}, base_url={self.base_url!r}, api_key=***)"

@@ -90,7 +90,7 @@ class WriterTail:
     async def _next_chunk(self, reader: SpoolReader, stream: PublishStream) -> Chunk | None:
         """Waits for more; None once the writer has gone and all of it is read."""
         while True:
-            has_gone = not self._settings.follow or not self.writer_is_alive()
+            has_gone = not self.writer_is_alive()
             chunk = reader.read()  # after the look at the lock: what it wrote last is then there
             if chunk is not None:
                 return chunk
@@ -225,7 +225,7 @@ class WriterTail:
 
     def _should_give_up(self) -> bool:
         stalled = time.monotonic() - self._last_progress > self._settings.give_up_after_s
-        return stalled and not (self._settings.follow and self.writer_is_alive())
+        return stalled and not self.writer_is_alive()
 
 
 def _now_us() -> int:
