@@ -94,7 +94,7 @@ class Session:
             max_batch_points=self._settings.max_batch_points,
             max_batches_in_flight=self._settings.max_batches_in_flight,
         )
-        rows = [run_row(self.who), self._writer_row(now_us)]
+        rows = [run_row(self.who), self._writer_row(self.who.started_us, now_us)]
         token = self._token("open", now_us, now_us, [])
         return [Reply(ingest_pb2.PublishResponse(opened=limits)), Submit(0, token, [], rows, 0, False)]
 
@@ -106,12 +106,12 @@ class Session:
         """
         kind = request.WhichOneof("message")
         if kind == "batch":
-            return self._batch(request.batch)
+            return self._batch(request.batch, now_us)
         if kind == "heartbeat":
             self._account = request.heartbeat.so_far
             time_us = request.heartbeat.time_us or now_us
             token = self._token("heartbeat", time_us, time_us, [])
-            return [Submit(0, token, [], [self._writer_row(time_us)], 0, False)]
+            return [Submit(0, token, [], [self._writer_row(time_us, now_us)], 0, False)]
         raise InvalidField("message", f"must be batch or heartbeat after open, not {kind}")
 
     def outcome(self, ticket: int, outcome: Outcome) -> list[Action]:
@@ -139,7 +139,7 @@ class Session:
                 return [refusal_row(self.who, waiting.last_seq, refusal.reason, "", message, waiting.points)]
         return []
 
-    def _batch(self, batch: ingest_pb2.Batch) -> list[Action]:
+    def _batch(self, batch: ingest_pb2.Batch, now_us: int) -> list[Action]:
         first, last = batch.first_seq, batch.last_seq_inclusive
         if not self._last_seq < first <= last:
             raise InvalidField(
@@ -147,21 +147,23 @@ class Session:
             )
         self._last_seq = last
         decoded = decode(batch, self.who, self._keys, max_points=self._settings.max_batch_points)
-        rows = decoded.rows + self._own_row(decoded)
+        rows = decoded.rows + self._own_row(decoded, now_us)
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
         self._waiting.append(_Waiting(ticket, first, last, decoded.points, decoded.refusals))
         token = self._token("batch", first, last, decoded.blocks)
         return [Submit(ticket, token, decoded.blocks, rows, decoded.points, batch.urgent)]
 
-    def _own_row(self, decoded: Decoded) -> list[Row]:
+    def _own_row(self, decoded: Decoded, now_us: int) -> list[Row]:
         if decoded.writer_state is None and decoded.receipt is None:
             return []
         self._state = decoded.writer_state or self._state
         self._account = decoded.receipt or self._account
-        return [self._writer_row(decoded.time_us, complete=decoded.receipt is not None)]
+        return [self._writer_row(decoded.time_us, now_us, complete=decoded.receipt is not None)]
 
-    def _writer_row(self, time_us: int, *, complete: bool = False) -> Row:
-        return writer_row(self.who, self._state, self._account, time_us, complete)
+    def _writer_row(self, time_us: int, heard_us: int, *, complete: bool = False) -> Row:
+        return writer_row(
+            self.who, self._state, self._account, time_us=time_us, heard_us=heard_us, complete=complete
+        )
 
     def _rejected(self, waiting: _Waiting, message: str) -> ingest_pb2.Refusal:
         return ingest_pb2.Refusal(

@@ -17,8 +17,8 @@ class ForwardSettings:
         api_key: sent with every call; empty on a server without keys.
         poll_s: how often growing segments are looked at. Shorter shows points sooner, costs CPU: 20 ms cost
             0.3 % of a core while nothing is logged.
-        heartbeat_s: silence after which the server is told that the writer lives; the server calls a writer
-            crashed after three of them.
+        heartbeat_s: how often the server is told that the writer lives, with its account so far; the server
+            calls a writer crashed after three missing ones.
         give_up_after_s: how long to go on without any progress once the training process has gone. The
             spool stays for ``runstream sync``.
         max_batch_points: values in one message; 10,000 to 50,000 reach the transport's rate.

@@ -51,7 +51,7 @@ class WriterTail:
         self._identity: dict[str, Any] = json.loads((directory / "writer.json").read_text("utf-8"))
         self._next_virtual_seq = 0
         self._last_progress = time.monotonic()
-        self._last_sent = 0.0
+        self._last_heartbeat = time.monotonic()
         self._last_cleaned = 0.0
 
     async def run(self) -> dict[str, Any]:
@@ -91,15 +91,16 @@ class WriterTail:
         """Waits for more; None once the writer has gone and all of it is read."""
         while True:
             has_gone = not self.writer_is_alive()
+            await self._heartbeat_if_due(stream)
+            if stream.draining:
+                await self._wait_for_acks(stream)
+                raise StreamEnded(None, "server is draining")
             chunk = reader.read()  # after the look at the lock: what it wrote last is then there
             if chunk is not None:
                 return chunk
             if has_gone:
                 return None
             await stream.wait(self._settings.poll_s)
-            if stream.draining and not self.ledger.in_flight:
-                raise StreamEnded(None, "server is draining")
-            await self._heartbeat_if_silent(stream)
 
     async def _send_chunk(self, stream: PublishStream, chunk: Chunk, keys: KeyTable) -> None:
         self._note_damage(chunk)
@@ -125,7 +126,7 @@ class WriterTail:
         for record in batch.records:
             if record.HasField("refused"):
                 self._keep_own_refusal(record.seq, record.refused)
-        self._last_sent = self._last_progress = time.monotonic()
+        self._last_progress = time.monotonic()
         await stream.send(batch)
 
     async def _close_account(self, stream: PublishStream) -> dict[str, Any]:
@@ -152,10 +153,10 @@ class WriterTail:
         while self.ledger.in_flight:
             await stream.wait(1.0)
 
-    async def _heartbeat_if_silent(self, stream: PublishStream) -> None:
+    async def _heartbeat_if_due(self, stream: PublishStream) -> None:
         now = time.monotonic()
-        if now - self._last_sent >= self._settings.heartbeat_s:
-            self._last_sent = now
+        if now - self._last_heartbeat >= self._settings.heartbeat_s:
+            self._last_heartbeat = now
             await stream.heartbeat(_now_us(), self._receipt())
 
     def writer_is_alive(self) -> bool:

@@ -130,9 +130,19 @@ def document_row(who: WriterIdentity, kind: str, doc: str, text: str, time_us: i
 
 
 def writer_row(
-    who: WriterIdentity, state: record_pb2.WriterState, account: record_pb2.Receipt, time_us: int, complete: bool
+    who: WriterIdentity,
+    state: record_pb2.WriterState,
+    account: record_pb2.Receipt,
+    *,
+    time_us: int,
+    heard_us: int,
+    complete: bool,
 ) -> Row:
-    """A writer's state and account at a time."""
+    """A writer's state and account at its own time, heard of at the server's.
+
+    The client's clock orders its statements; the server's tells whether it is still heard of, since clocks of
+    two machines differ.
+    """
     return "writers", {
         **who.writer_place(),
         "writer": who.writer,
@@ -142,7 +152,7 @@ def writer_row(
         "state": common_pb2.RunState.Name(state.state).removeprefix("RUN_STATE_").lower(),
         "exit_code": state.exit_code,
         "started_at": who.started_us // 1000,
-        "heartbeat_at": time_us // 1000,
+        "heartbeat_at": heard_us // 1000,
         "sent": account.sent,
         "stored": account.stored,
         "refused": account.refused,

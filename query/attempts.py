@@ -1,0 +1,38 @@
+"""Which points of resumed runs are valid now (I6): where earlier attempts are cut. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """The attempts of a resumed run: ``attempts[i]`` is valid below ``cuts[i]``, ``newest`` everywhere."""
+
+    newest: int
+    attempts: list[int]
+    cuts: list[int]
+
+
+def cuts_by_run(rows: Sequence[Mapping[str, Any]]) -> dict[int, Cuts]:
+    """Cuts of the runs that have more than one attempt.
+
+    Args:
+        rows: run_id, attempt, first_step, in this order.
+    """
+    attempts: dict[int, list[tuple[int, int]]] = {}
+    for row in rows:
+        attempts.setdefault(row["run_id"], []).append((row["attempt"], row["first_step"]))
+    return {run: _cuts(starts) for run, starts in attempts.items() if len(starts) > 1}
+
+
+def _cuts(starts: Sequence[tuple[int, int]]) -> Cuts:
+    """An attempt is cut by the lowest first step of all later ones."""
+    (newest, cut), *earlier = sorted(starts, reverse=True)
+    cut_at: dict[int, int] = {}
+    for attempt, first_step in earlier:
+        cut_at[attempt] = cut
+        cut = min(cut, first_step)
+    return Cuts(newest, list(cut_at), list(cut_at.values()))

@@ -1,0 +1,13 @@
+-- The latest value of each key of the newest attempt that logged it, of the lowest rank that did.
+SELECT run_id, key, tupleElement(argMax(last_row, (attempt, -toInt64(rank))), 'value') AS value
+FROM
+(
+    SELECT run_id, key, attempt, rank, max(last) AS last_row
+    FROM series
+    WHERE project_id = {project_id:UInt64} AND run_id IN {run_ids:Array(UInt64)}
+        AND ({all_keys:Bool} OR key IN {keys:Array(String)})
+    GROUP BY run_id, key, attempt, rank
+)
+GROUP BY run_id, key
+ORDER BY run_id, key
+LIMIT {keys_limit:UInt32} BY run_id
