@@ -161,9 +161,7 @@ class Session:
         return [self._writer_row(decoded.time_us, now_us, complete=decoded.receipt is not None)]
 
     def _writer_row(self, time_us: int, heard_us: int, *, complete: bool = False) -> Row:
-        return writer_row(
-            self.who, self._state, self._account, time_us=time_us, heard_us=heard_us, complete=complete
-        )
+        return writer_row(self.who, self._state, self._account, time_us=time_us, heard_us=heard_us, complete=complete)
 
     def _rejected(self, waiting: _Waiting, message: str) -> ingest_pb2.Refusal:
         return ingest_pb2.Refusal(

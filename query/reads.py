@@ -26,9 +26,7 @@ class Reads:
         self._store = store
         self._limits = {"max_execution_time": settings.max_query_s, "max_memory_usage": settings.max_query_bytes}
 
-    async def arrow(
-        self, statement: str, *, fragments: Mapping[str, str] | None = None, **parameters: Any
-    ) -> pa.Table:
+    async def arrow(self, statement: str, *, fragments: Mapping[str, str] | None = None, **parameters: Any) -> pa.Table:
         """Runs a statement and returns its columns.
 
         Args:

