@@ -1,0 +1,1 @@
+"""The demo: a small model that really trains, in several processes."""
