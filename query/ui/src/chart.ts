@@ -129,6 +129,7 @@ export class Chart {
       series,
       bands,
       legend: { show: false },
+      padding: [10, 10, 0, 0],
       cursor: { sync: { key: SYNC.key, scales: ["x", null] }, points: { size: 6 }, drag: { x: true, y: false } },
       select: { show: true, left: 0, top: 0, width: 0, height: 0 },
       scales: { x: { time: options.xAxis === "wall" }, y: { distr: options.logY ? 3 : 1 } },

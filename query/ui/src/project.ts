@@ -14,7 +14,7 @@ const CHOSEN_AT_FIRST = 10;
 export function projectPage(app: Element, project: string, signal: AbortSignal): void {
   let runs: Run[] = [];
   let keys: string[] = [];
-  let columns = (url.read("cols") ?? "").split(",").filter(Boolean);
+  let columns: string[] | null = url.read("cols")?.split(",").filter(Boolean) ?? null;
   const given = url.read("runs");
   let chosen: Set<string> | null = given === null ? null : new Set(given.split(",").filter(Boolean));
 
@@ -43,10 +43,11 @@ export function projectPage(app: Element, project: string, signal: AbortSignal):
   const columnChoice = h("select", {
     "aria-label": "Add a column",
     onchange: () => {
-      columns = columns.includes(columnChoice.value)
-        ? columns.filter((column) => column !== columnChoice.value)
-        : [...columns, columnChoice.value];
-      url.write({ cols: columns.join(",") });
+      const now = shownColumns();
+      columns = now.includes(columnChoice.value)
+        ? now.filter((column) => column !== columnChoice.value)
+        : [...now, columnChoice.value];
+      url.write({ cols: columns.join(",") || "-" });
       draw();
     },
   });
@@ -69,6 +70,16 @@ export function projectPage(app: Element, project: string, signal: AbortSignal):
     draw();
     void refreshKeys().then(() => board.refresh());
   };
+
+  /** The columns asked for, or else the first config key in which the runs differ and one accuracy or loss. */
+  function shownColumns(): string[] {
+    if (columns) return columns.filter((column) => column !== "-");
+    const differs = (name: string): boolean => new Set(runs.slice(0, 200).map((run) => cell(run.config?.[name]))).size > 1;
+    const config = Object.keys(runs[0]?.config ?? {}).sort().filter(differs).slice(0, 1);
+    const results = Object.keys(runs[0]?.summary ?? {}).sort();
+    const result = results.find((name) => /val|eval|test/.test(name)) ?? results[0];
+    return [...config.map((name) => `c:${name}`), ...(result ? [`s:${result}`] : [])];
+  }
 
   function value(run: Run, column: string): string {
     const [kind, name] = [column.slice(0, 1), column.slice(2)];
@@ -94,19 +105,19 @@ export function projectPage(app: Element, project: string, signal: AbortSignal):
           "thead",
           {},
           h("tr", {}, h("th", {}), h("th", {}, `${shown.length.toLocaleString("en")} runs`), h("th", {}, "State"),
-            columns.map((column) => h("th", { class: "num", title: column.slice(2) }, column.slice(2).split("/").pop()!)),
+            shownColumns().map((column) => h("th", { class: "num", title: column.slice(2) }, column.slice(2).split("/").pop()!)),
             h("th", { class: "num" }, "Created")),
         ),
-        h("tbody", {}, shown.map(row)),
+        h("tbody", {}, shown.map((run) => row(run, shownColumns()))),
       ),
     );
   }
 
   function option(key: string, name: string): HTMLElement {
-    return h("option", { value: key }, columns.includes(key) ? `✓ ${name}` : name);
+    return h("option", { value: key }, shownColumns().includes(key) ? `✓ ${name}` : name);
   }
 
-  function row(run: Run): HTMLElement {
+  function row(run: Run, columns: string[]): HTMLElement {
     const on = isChosen(run);
     const box = h("input", {
       type: "checkbox", checked: on, "aria-label": `show ${run.displayName}`, style: `accent-color:${colourOf(run, 1)}`,
