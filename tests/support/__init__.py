@@ -1,0 +1,1 @@
+"""What tests share: processes of our own, waiting, plain twins."""
