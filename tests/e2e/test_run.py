@@ -112,9 +112,7 @@ print(json.dumps([run.id, run.receipt.__dict__]))
     assert found == {("good", 0): {0: 1.0, 1: 2.0}, ("nested.deep", 0): {1: 3.0}}
 
 
-def test_I6_a_resume_hides_what_the_earlier_attempt_wrote_from_its_first_step_on(
-    world: World, tmp_path: Path
-) -> None:
+def test_I6_a_resume_hides_what_the_earlier_attempt_wrote_from_its_first_step_on(world: World, tmp_path: Path) -> None:
     code = """
 import runstream
 with runstream.init(project="resume", id="again", attempt=ATTEMPT) as run:

@@ -191,7 +191,13 @@ run.finish()
 print(json.dumps([run.dir, run.receipt.sent]))
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environ(), capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     directory, sent = json.loads(done.stdout)

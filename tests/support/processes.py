@@ -85,7 +85,13 @@ def run_python(code_or_file: str | Path, env: Mapping[str, str], cwd: Path, *, t
     """Runs code or a file and returns stdout; fails with stderr if it fails."""
     source = [str(code_or_file)] if isinstance(code_or_file, Path) else ["-c", code_or_file]
     done = subprocess.run(
-        [sys.executable, *source], env=dict(env), cwd=cwd, capture_output=True, text=True, timeout=timeout_s, check=False
+        [sys.executable, *source],
+        env=dict(env),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.processes import Process, environ
-
 from runstream.store.seaweed import Seaweed
+from support.processes import Process, environ
 
 
 @dataclass
