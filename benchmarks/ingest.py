@@ -69,7 +69,7 @@ def send(run_dir: Path, base_url: str) -> tuple[float, int]:
     started = time.perf_counter()
     asyncio.run(forwarder.run())
     (receipt,) = forwarder.receipts.values()
-    assert receipt["sent"] == receipt["stored"] and not receipt["gaps"], receipt
+    assert (receipt["sent"], receipt["gaps"]) == (receipt["stored"], 0), receipt
     return time.perf_counter() - started, int(receipt["stored"])
 
 
@@ -89,7 +89,9 @@ def main() -> None:
             [sys.executable, "-c", BARE, str(folder / "bare"), str(rounds + 1), str(rows), json.dumps(KEYS)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environ,
         )  # fmt: skip
-        assert service.stdout and engine.stdin and engine.stdout
+        assert service.stdout
+        assert engine.stdin
+        assert engine.stdout
         base_url = service.stdout.readline().split()[3]
         points = rows * len(KEYS)
         for number in range(rounds + 1):  # the first round warms both up

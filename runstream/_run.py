@@ -123,7 +123,8 @@ class Run:
         self._write_record({"writer": {"state": state, "exitCode": exit_code}})
         self._writer.close()
         self.receipt = self._final_receipt()
-        if not is_quiet or not self.receipt.complete:
+        is_as_expected = self.receipt.complete or self._settings.mode == "offline"
+        if not (is_quiet and is_as_expected):
             self._say(self._last_words())
 
     @property

@@ -118,6 +118,17 @@ def scene(tmp_path: Path):  # type: ignore[no-untyped-def]
     made.close()
 
 
+def one_more_stretch(scene: Scene) -> None:
+    """Waits until training has gone on for a while."""
+    target = min(scene.returned() + 300, STEPS)
+    wait_until(lambda: scene.returned() >= target, what="training goes on")
+
+
+def wait_for_another_forwarder(scene: Scene, before: int) -> None:
+    """Waits until the trainer has started a new one."""
+    wait_until(lambda: scene.forwarder_id() not in (0, before), what="the trainer starts another forwarder")
+
+
 def test_I1_a_killed_trainer_loses_no_returned_log(scene: Scene) -> None:
     scene.trainer.kill()
     scene.trainer.wait()
@@ -141,10 +152,9 @@ def test_I1_a_killed_trainer_loses_no_returned_log(scene: Scene) -> None:
 def test_I2_a_killed_forwarder_loses_and_doubles_nothing(scene: Scene) -> None:
     for _ in range(3):
         before = wait_until(scene.forwarder_id, what="a forwarder works")
-        at = scene.returned()
         os.kill(before, signal.SIGKILL)
-        wait_until(lambda: scene.forwarder_id() not in (0, before), what="the trainer starts another one")
-        wait_until(lambda: scene.returned() >= min(at + 300, STEPS))
+        wait_for_another_forwarder(scene, before)
+        one_more_stretch(scene)
     receipt = scene.finish()
     assert (receipt["sent"], receipt["stored"], receipt["refused"], receipt["gaps"]) == (2 * STEPS, 2 * STEPS, 0, 0)
     assert scene.found() == {step: float(step) for step in range(STEPS)}
@@ -152,9 +162,8 @@ def test_I2_a_killed_forwarder_loses_and_doubles_nothing(scene: Scene) -> None:
 
 def test_I2_a_killed_server_loses_and_doubles_nothing(scene: Scene) -> None:
     for _ in range(2):
-        at = scene.returned()
         scene.restart_server()
-        wait_until(lambda: scene.returned() >= min(at + 300, STEPS))
+        one_more_stretch(scene)
     receipt = scene.finish()
     assert (receipt["sent"], receipt["stored"], receipt["refused"], receipt["gaps"]) == (2 * STEPS, 2 * STEPS, 0, 0)
     assert scene.found() == {step: float(step) for step in range(STEPS)}

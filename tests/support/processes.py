@@ -40,7 +40,7 @@ class Process:
 
     def __init__(self, arguments: Sequence[str], env: Mapping[str, str] | None = None, *, cwd: Path | None = None):
         self.arguments = list(arguments)
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by _end
         self.popen = subprocess.Popen(
             [sys.executable, *self.arguments],
             stdout=subprocess.PIPE,
