@@ -38,7 +38,7 @@ class Chunk:
     rows: list[Rows] = field(default_factory=list)
     records: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     damaged_bytes: int = 0
-    """Bytes after the range that could not be read."""
+    """Bytes around the range that could not be read."""
     lost_seqs: int = 0
     """Sequences before the range that were in damaged bytes."""
 
@@ -67,6 +67,7 @@ class SpoolReader:
         self._is_damaged = False
         self._doubts = 0
         self._lost_seqs = 0
+        self._torn_bytes = 0
 
     def read(self, *, max_bytes: int = READ_BYTES) -> Chunk | None:
         """Returns the next whole frames, or None if there are none yet. Never blocks."""
@@ -80,7 +81,7 @@ class SpoolReader:
             if frames or damaged_bytes:
                 self._offset += used
                 chunk = self._decode(data, frames)
-                chunk.damaged_bytes = damaged_bytes
+                chunk.damaged_bytes += damaged_bytes
                 if chunk.last_seq_inclusive >= chunk.first_seq or damaged_bytes:
                     return chunk
                 continue
@@ -90,6 +91,8 @@ class SpoolReader:
             # folder is read before moving on, and a tail that is torn now stays torn.
             if not self._is_damaged and os.fstat(self._fd).st_size > self._offset + len(data):
                 continue
+            if not self._is_damaged:
+                self._torn_bytes += len(data) - used
             self._close()
         return None
 
@@ -119,7 +122,9 @@ class SpoolReader:
         first = max(self._next_seq, self._after_seq + 1)
         rows_at: dict[int, tuple[list[int], list[int]]] = {}
         chunk = Chunk(first, self._next_seq + len(frames) - 1, lost_seqs=self._lost_seqs)
-        self._lost_seqs = 0
+        # A torn end that cost nothing is what a full disk leaves behind.
+        chunk.damaged_bytes = self._torn_bytes if self._lost_seqs else 0
+        self._lost_seqs = self._torn_bytes = 0
         for seq, (kind, schema, start, end) in enumerate(frames, self._next_seq):
             if kind == Kind.ROW:
                 if seq > self._after_seq:

@@ -222,6 +222,8 @@ class SpoolWriter:
             return
         numbers: dict[str, float] = {}
         for key, value in _flat(data):
+            if key in numbers:
+                self.refuse("DUPLICATE_KEY", _shown(key), "the row gives this key two values; the later one is kept", 1)
             try:
                 numbers[key] = _as_number(value)
             except OverflowError:
@@ -290,7 +292,8 @@ class SpoolWriter:
 def _as_number(value: object) -> float:
     if isinstance(value, (str, bytes, bytearray)):
         raise TypeError
-    return float(value)  # type: ignore[arg-type]
+    item = getattr(value, "item", None)  # numpy, torch, jax: the number in an array of one
+    return float(item() if callable(item) else value)  # type: ignore[arg-type]
 
 
 def _flat(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:

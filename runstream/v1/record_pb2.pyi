@@ -48,6 +48,8 @@ class _RefusalReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """Bytes of the spool were damaged on disk and cut out."""
     REFUSAL_REASON_STORE_REJECTED: _RefusalReason.ValueType  # 9
     """ClickHouse refuses these rows for good."""
+    REFUSAL_REASON_DUPLICATE_KEY: _RefusalReason.ValueType  # 10
+    """The same row gave the key another value: as a.b and as b inside a."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why points were refused. New reasons may be added."""
@@ -72,6 +74,8 @@ REFUSAL_REASON_SPOOL_DAMAGED: RefusalReason.ValueType  # 8
 """Bytes of the spool were damaged on disk and cut out."""
 REFUSAL_REASON_STORE_REJECTED: RefusalReason.ValueType  # 9
 """ClickHouse refuses these rows for good."""
+REFUSAL_REASON_DUPLICATE_KEY: RefusalReason.ValueType  # 10
+"""The same row gave the key another value: as a.b and as b inside a."""
 Global___RefusalReason: typing_extensions.TypeAlias = RefusalReason
 
 @typing.final

@@ -1,0 +1,178 @@
+"""The writer: what is returned is on disk, what is refused is counted, no trouble of a disk raises."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from runstream.spool.reader import SpoolReader
+from runstream.spool.writer import MAX_KEYS_PER_ROW, SpoolWriter
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Iterator[SpoolWriter]:
+    made = SpoolWriter(tmp_path / "w", {"run": "x"})
+    yield made
+    made.close()
+
+
+def read_back(directory: Path) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """Rows in order, and records."""
+    reader = SpoolReader(directory)
+    rows: list[tuple[int, dict[str, object]]] = []
+    records: list[dict[str, object]] = []
+    while (chunk := reader.read()) is not None:
+        assert (chunk.damaged_bytes, chunk.lost_seqs) == (0, 0)
+        records += [record for _, record in chunk.records]
+        for each in chunk.rows:
+            for index, seq in enumerate(each.seqs.tolist()):
+                values = dict(zip(each.keys, each.values[index].tolist(), strict=True))
+                rows.append((seq, {"step": int(each.steps[index]), **values}))
+    reader.close()
+    return [row for _, row in sorted(rows, key=lambda item: item[0])], records
+
+
+def test_rows_of_changing_key_sets_come_back_in_order(writer: SpoolWriter) -> None:
+    logged: list[Mapping[str, float]] = [{"a": 1.0}, {"b": 2.0, "a": 3.0}, {"a": 4.0}, {"a": 5.0, "b": 6.0}]
+    for step, row in enumerate(logged):
+        writer.append_row(row, step, 1000)
+    rows, _ = read_back(writer.directory)
+    assert rows == [{"step": step, **row} for step, row in enumerate(logged)]
+    assert writer.sent_points == 6
+
+
+@pytest.mark.parametrize("value", [True, 3, np.float32(0.5), np.int64(7), np.array([2.0]), np.array(4)])
+def test_what_is_a_number_is_kept(writer: SpoolWriter, value: object) -> None:
+    writer.append_row({"a": value}, 0, 1000)
+    rows, _ = read_back(writer.directory)
+    assert rows == [{"step": 0, "a": float(np.asarray(value).reshape(-1)[0])}]
+    assert writer.unreported_points == 0
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "field"),
+    [
+        ({"a": "text"}, "NOT_A_NUMBER", "a"),
+        ({"a": None}, "NOT_A_NUMBER", "a"),
+        ({"a": [1, 2]}, "NOT_A_NUMBER", "a"),
+        ({"a": np.array([1.0, 2.0])}, "NOT_A_NUMBER", "a"),
+        ({"a": 10**400}, "OUT_OF_RANGE", "a"),
+        ({"": 1}, "KEY_LENGTH", ""),
+        ({5: 1}, "KEY_LENGTH", "5"),
+        ({"k" * 10_000: 1}, "KEY_LENGTH", "k" * 200),
+        ({"a\nb": 1}, "KEY_CHARACTERS", "'a\\nb'"),
+        ({"a\ud800": 1}, "KEY_CHARACTERS", "'a\\ud800'"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_by_name_and_its_neighbours_stay(
+    writer: SpoolWriter, data: dict[str, object], reason: str, field: str
+) -> None:
+    writer.append_row({**data, "good": 1}, 3, 1000)
+    assert writer.all_sent_points == 2
+    (refused,) = writer.flush_refusals()
+    assert (refused.reason, refused.field, refused.count) == (reason, field, 1)
+    rows, records = read_back(writer.directory)
+    assert rows == [{"step": 3, "good": 1.0}]
+    assert [record["refused"]["reason"] for record in records] == [f"REFUSAL_REASON_{reason}"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("step", ["x", 1.5, None, 1 << 63, -(1 << 63) - 1])
+def test_a_step_that_cannot_be_refuses_its_whole_row(writer: SpoolWriter, step: object) -> None:
+    writer.append_row({"a": 1, "b": 2}, step, 1000)  # type: ignore[arg-type]
+    (refused,) = writer.flush_refusals()
+    assert (refused.reason, refused.field, refused.count) == ("OUT_OF_RANGE", "step", 2)
+
+
+def test_nested_mappings_are_flattened_and_every_value_is_counted(writer: SpoolWriter) -> None:
+    writer.append_row({"a": {"b": 1, "c": {"d": 2}}, "e": 3}, 0, 1000)
+    rows, _ = read_back(writer.directory)
+    assert rows == [{"step": 0, "a.b": 1.0, "a.c.d": 2.0, "e": 3.0}]
+    assert writer.sent_points == 3
+
+
+def test_two_values_for_one_flattened_key_are_one_point_and_one_refusal(writer: SpoolWriter) -> None:
+    writer.append_row({"a.b": 1, "a": {"b": 2}}, 0, 1000)
+    rows, _ = read_back(writer.directory)
+    assert rows == [{"step": 0, "a.b": 2.0}]
+    (refused,) = writer.flush_refusals()
+    assert (refused.reason, refused.field, refused.count) == ("DUPLICATE_KEY", "a.b", 1)
+
+
+def test_a_row_wider_than_a_frame_becomes_several(writer: SpoolWriter) -> None:
+    row = {f"k{index}": float(index) for index in range(MAX_KEYS_PER_ROW + 5)}
+    writer.append_row(row, 1, 1000)
+    rows, _ = read_back(writer.directory)
+    assert {key: value for part in rows for key, value in part.items() if key != "step"} == row
+
+
+def test_latest_is_the_last_value_of_each_key_over_segments(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path / "w", {}, segment_max_bytes=300)
+    for step in range(100):
+        writer.append_row({"a": step} if step % 2 else {"a": step, "b": -step}, step, 1000)
+    assert writer.latest() == {"a": 99.0, "b": -98.0}
+    assert len(list(writer.directory.glob("*.spool"))) > 10
+    rows, _ = read_back(writer.directory)
+    assert [row["a"] for row in rows] == list(range(100))
+    writer.close()
+
+
+def test_threads_share_a_writer_and_no_row_is_lost(writer: SpoolWriter) -> None:
+    def log(number: int) -> None:
+        for step in range(500):
+            with writer.lock:
+                writer.append_row({f"t{number}": step}, step, 1000)
+
+    threads = [threading.Thread(target=log, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows, _ = read_back(writer.directory)
+    for number in range(4):
+        assert [row["step"] for row in rows if f"t{number}" in row] == list(range(500))
+
+
+def test_the_lock_is_held_while_the_writer_lives_and_free_after(writer: SpoolWriter) -> None:
+    def is_free() -> bool:
+        fd = os.open(writer.directory / "writer.lock", os.O_RDWR)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        finally:
+            os.close(fd)
+        return True
+
+    assert not is_free()
+    writer.close()
+    assert is_free()
+
+
+def test_a_forked_child_lets_go_of_its_parents_files(writer: SpoolWriter) -> None:
+    writer.append_row({"a": 1}, 0, 1000)
+    child = os.fork()
+    if child == 0:
+        writer.append_row({"a": 2}, 1, 1000)  # into nothing: a child's run opens a spool of its own
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    writer.append_row({"a": 3}, 2, 1000)
+    rows, _ = read_back(writer.directory)
+    assert [row["a"] for row in rows] == [1.0, 3.0]
+
+
+def test_records_carry_their_time(writer: SpoolWriter) -> None:
+    assert writer.append_record({"run": {"displayName": "x"}})
+    _, (record,) = read_back(writer.directory)
+    assert record["run"] == {"displayName": "x"}
+    assert int(str(record["timeUs"])) > 1_600_000_000_000_000
+
+
+def test_identity_is_beside_the_segments(writer: SpoolWriter) -> None:
+    assert json.loads((writer.directory / "writer.json").read_text()) == {"run": "x"}
