@@ -1,0 +1,110 @@
+"""When parts become an insert: by size, by age, at once; and never more of them than fit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from ingest.batcher import Batcher
+from ingest.part import Part
+from ingest.settings import Settings
+
+
+def part(points: int, *, is_urgent: bool = False) -> Part:
+    return Part("t", [], [], points, is_urgent, lambda outcome: None)
+
+
+class Recorder:
+    """Notes what is committed; holds commits back while ``gate`` is shut."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.running = 0
+        self.most_running = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def commit(self, parts: Sequence[Part]) -> None:
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        self.batches.append([each.points for each in parts])
+        await self.gate.wait()
+        self.running -= 1
+
+
+@asynccontextmanager
+async def running(recorder: Recorder, **settings: float) -> AsyncIterator[Batcher]:
+    batcher = Batcher(recorder.commit, Settings(**settings))  # type: ignore[arg-type]
+    batcher.start()
+    yield batcher
+    recorder.gate.set()
+    await batcher.drain()
+    await batcher.stop()
+
+
+async def until(ask: object) -> None:
+    async with asyncio.timeout(10):
+        while not ask():  # type: ignore[operator]
+            await asyncio.sleep(0.001)
+
+
+async def test_size_flushes() -> None:
+    recorder = Recorder()
+    async with running(recorder, flush_rows=100, flush_age_s=60) as batcher:
+        await batcher.submit(part(60))
+        await asyncio.sleep(0.05)
+        assert recorder.batches == []
+        await batcher.submit(part(60))
+        await until(lambda: recorder.batches)
+    assert recorder.batches == [[60, 60]]
+
+
+async def test_age_flushes() -> None:
+    recorder = Recorder()
+    async with running(recorder, flush_age_s=0.02) as batcher:
+        await batcher.submit(part(1))
+        await until(lambda: recorder.batches)
+    assert recorder.batches == [[1]]
+
+
+async def test_urgency_flushes() -> None:
+    recorder = Recorder()
+    async with running(recorder, flush_age_s=60) as batcher:
+        await batcher.submit(part(1))
+        await batcher.submit(part(0, is_urgent=True))
+        await until(lambda: recorder.batches)
+    assert recorder.batches == [[1, 0]]
+
+
+async def test_memory_is_bounded_and_the_waiting_submit_goes_on_when_there_is_room() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with running(recorder, flush_rows=10, max_pending_points=30, max_batch_points=30) as batcher:
+        for _ in range(3):
+            await batcher.submit(part(10))
+        blocked = asyncio.create_task(batcher.submit(part(10)))
+        await asyncio.sleep(0.05)
+        assert not blocked.done()
+        assert batcher.pending_points == 30
+        recorder.gate.set()
+        await blocked
+    assert sum(map(sum, recorder.batches)) == 40
+    assert batcher.pending_points == 0
+
+
+async def test_a_part_larger_than_all_room_still_moves() -> None:
+    recorder = Recorder()
+    async with running(recorder, max_pending_points=10, max_batch_points=10, flush_rows=5) as batcher:
+        await batcher.submit(part(50))
+        await until(lambda: recorder.batches)
+    assert recorder.batches == [[50]]
+
+
+async def test_no_more_inserts_at_once_than_allowed_and_nothing_is_left() -> None:
+    recorder = Recorder()
+    async with running(recorder, flush_rows=1, inserts_at_once=2) as batcher:
+        for _ in range(50):
+            await batcher.submit(part(1))
+    assert recorder.most_running <= 2
+    assert sum(map(sum, recorder.batches)) == 50
