@@ -111,7 +111,7 @@ def _key_of(authorization: str | None) -> str:
         return value.strip()
     if kind.lower() == "basic":
         try:
-            return base64.b64decode(value).decode().partition(":")[2]
+            return base64.b64decode(value, validate=True).decode().partition(":")[2]
         except (binascii.Error, UnicodeDecodeError):
             return "malformed"
     return authorization or ""

@@ -40,8 +40,6 @@ with tempfile.TemporaryDirectory() as folder:
         run.log({"x": 1})
 print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - before})))
 """
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", code], env=environ(), capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], env=environ(), capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stdout)) - {"runstream"}
     assert loaded <= sys.stdlib_module_names

@@ -36,7 +36,7 @@ def test_round_trip(
     expected = []
     for key_set, step, value in logged:
         keys = KEY_SETS[key_set]
-        writer.append_row({key: value for key in keys}, step, 1000)
+        writer.append_row(dict.fromkeys(keys, value), step, 1000)
         expected += [(key, step, value) for key in keys]
     writer.append_record({"writer": {"state": "RUN_STATE_FINISHED"}})
     writer.close()
