@@ -127,7 +127,7 @@ export function projectPage(app: Element, project: string, signal: AbortSignal):
       "tr",
       { class: on ? "on" : "" },
       h("td", {}, box),
-      h("td", { class: "name" }, h("a", { href: `/r/${run.name}`, title: run.name }, run.displayName)),
+      h("td", { class: "name" }, h("a", { href: url.page("r", run.name), title: run.name }, run.displayName)),
       h("td", {}, h("span", { class: `state ${state(run.state)}` }, state(run.state))),
       columns.map((column) => h("td", { class: "num" }, value(run, column))),
       h("td", { class: "num muted", title: `${run.createTime} · ${duration(run.createTime, run.updateTime)}` }, ago(run.createTime)),

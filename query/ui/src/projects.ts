@@ -4,6 +4,7 @@ import { listProjects } from "./api";
 import { fill, h } from "./dom";
 import { ago } from "./format";
 import { live } from "./live";
+import { page } from "./url";
 
 const QUICK_START = `import runstream
 
@@ -32,7 +33,7 @@ export function projectsPage(app: Element, signal: AbortSignal): void {
       projects.map((project) =>
         h(
           "a",
-          { class: "project", href: `/p/${project.name}` },
+          { class: "project", href: page("p", project.name) },
           h("strong", {}, project.name),
           h("span", { class: "muted" }, `${Number(project.runCount).toLocaleString("en")} runs`),
           h("span", { class: "muted" }, ago(project.newestRunTime)),

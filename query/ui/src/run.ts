@@ -43,7 +43,7 @@ export function runPage(app: Element, name: string, signal: AbortSignal): void {
       "header",
       { class: "top" },
       h("a", { href: "/", class: "brand" }, "runstream"),
-      h("a", { class: "crumb", href: `/p/${entity}/${project}` }, `${entity}/${project}`),
+      h("a", { class: "crumb", href: url.page("p", `${entity}/${project}`) }, `${entity}/${project}`),
       h("span", { class: "crumb" }, name.split("/")[2]!),
     ),
     h("main", { class: "single" }, head, h("div", { class: "content" }, controls(board, () => board.layout(keys), ranks), board.element), details),

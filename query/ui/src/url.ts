@@ -13,3 +13,8 @@ export function write(changes: Record<string, string | null>): void {
   const query = parameters.toString().replaceAll("%2C", ",").replaceAll("%2F", "/");
   history.replaceState(null, "", `${location.pathname}${query ? `?${query}` : ""}`);
 }
+
+/** The path of a project's (p) or run's (r) page. */
+export function page(kind: "p" | "r", name: string): string {
+  return `/${kind}/${name.split("/").map(encodeURIComponent).join("/")}`;
+}

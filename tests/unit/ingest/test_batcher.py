@@ -45,7 +45,7 @@ async def running(recorder: Recorder, **settings: float) -> AsyncIterator[Batche
 
 async def until(ask: object) -> None:
     async with asyncio.timeout(10):
-        while not ask():  # type: ignore[operator]
+        while not ask():  # type: ignore[operator]  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 

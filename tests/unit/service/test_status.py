@@ -31,7 +31,7 @@ def test_codes_and_reasons(error: errors.RunstreamError, code: grpc.StatusCode, 
     info = error_details_pb2.ErrorInfo()
     assert detail.details[0].Unpack(info)
     assert info.reason == error.reason
-    assert f"ERROR_REASON_{info.reason}" in common_pb2.ErrorReason.keys()
+    assert f"ERROR_REASON_{info.reason}" in list(common_pb2.ErrorReason.keys())
     assert (detail.message, detail.code) == (text, code.value[0])
     http_status, body = status.to_http(error)
     assert http_status == http

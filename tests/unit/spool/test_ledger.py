@@ -83,7 +83,7 @@ def test_sent_is_stored_plus_refused_at_every_ack(
         ledger.sent(InFlight(number, points, by_client))
         if by_server:
             ledger.refusal(refusal(number, min(points, by_server)))
-    for ack in sorted(data.draw(st.lists(st.integers(1, len(batches)), max_size=5))) + [len(batches)]:
+    for ack in [*sorted(data.draw(st.lists(st.integers(1, len(batches)), max_size=5))), len(batches)]:
         ledger.acked(ack)
         account = ledger.account
         assert account.sent == account.stored + account.refused
