@@ -25,7 +25,7 @@ from ingest.commit import Committer
 from ingest.part import Outcome, Part
 from ingest.session import Action, Reply, Session
 from ingest.settings import Settings
-from runstream.errors import InvalidField, Stopping
+from runstream.errors import InvalidField, RunstreamError, Stopping
 from runstream.service import status
 from runstream.service.caller import Role, current_caller, require
 from runstream.store.client import Store
@@ -86,9 +86,8 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         """Serves one writer's stream."""
         try:
             await self._serve(request_iterator, context)
-        except (InvalidField, Stopping) as error:
-            code, message, trailing = status.to_grpc(error)
-            await context.abort(code, message, trailing)
+        except RunstreamError as error:
+            await context.abort(*status.to_grpc(error))
 
     async def _serve(self, requests: _Requests, context: _Context) -> None:
         if self._is_draining:

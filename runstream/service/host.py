@@ -62,6 +62,7 @@ async def serve(
     await _check_exposure(settings, authenticator)
     health = Health(services)
     async with contextlib.AsyncExitStack() as started:
+        started.enter_context(_signals(stop))  # before anybody can hear that we are ready
         for service in services:
             await service.start()
             started.push_async_callback(service.stop)
@@ -74,11 +75,10 @@ async def serve(
         _log.info("ready", http=addresses.http_url, grpc=addresses.grpc, services=[s.name for s in services])
         if on_ready is not None:
             on_ready(addresses)
-        with _signals(stop):
-            await stop.wait()
-            _log.info("stopping", grace_s=settings.grace_s)
-            await health.stop()
-            await _drain(services, settings.grace_s)
+        await stop.wait()
+        _log.info("stopping", grace_s=settings.grace_s)
+        await health.stop()
+        await _drain(services, settings.grace_s)
 
 
 async def _check_exposure(settings: HostSettings, authenticator: Authenticator) -> None:
