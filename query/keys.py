@@ -23,14 +23,14 @@ async def list_keys(reads: Reads, request: query_pb2.ListKeysRequest) -> query_p
         project_ids, run_ids = [project_scope("project", request.project).project_id], []
     else:
         raise InvalidField("project", "is needed when runs is empty")
-    token = read_token(request.page_token) or [""]
+    (after,) = read_token(request.page_token, ("",))
     rows = await reads.rows(
         "keys",
         project_ids=project_ids,
         all_runs=not run_ids,
         run_ids=run_ids,
         contains=request.contains,
-        after=str(token[0]),
+        after=after,
         limit=size + 1,
     )
     keys = [row["key"] for row in rows[:size]]

@@ -28,7 +28,7 @@ async def list_projects(reads: Reads, request: query_pb2.ListProjectsRequest) ->
     size = page_size(request.page_size, default=100, most=1000)
     is_any = caller.any_entity and request.entity in ("", "-")
     entity = require(caller, request.entity, Role.VIEWER)
-    before = read_token(request.page_token) or [_FIRST[0], "", ""]
+    before = read_token(request.page_token, (_FIRST[0], "", ""))
     rows = await reads.rows(
         "projects",
         any_entity=is_any,
@@ -54,7 +54,7 @@ async def list_runs(reads: Reads, settings: Settings, request: query_pb2.ListRun
     size = page_size(request.page_size, default=100, most=1000)
     if len(request.summary_keys) > _MAX_SUMMARY_KEYS:
         raise InvalidField("summary_keys", f"must have at most {_MAX_SUMMARY_KEYS} entries")
-    before = read_token(request.page_token) or list(_FIRST)
+    before = read_token(request.page_token, _FIRST)
     rows = await reads.rows(
         "runs", project_id=project.project_id, run_id=0, before_ms=before[0], before_run=before[1], limit=size + 1
     )

@@ -80,21 +80,21 @@ def page_size(value: int, *, default: int, most: int) -> int:
     return value or default
 
 
-def read_token(token: str) -> list[Any] | None:
-    """What a page token holds; None for the first page.
+def read_token(token: str, first: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a page token holds; ``first``, whose types it must have, for the first page.
 
     Raises:
         InvalidField: it was not made here.
     """
     if not token:
-        return None
+        return first
     try:
         content = json.loads(base64.urlsafe_b64decode(token))
-        if not isinstance(content, list):
-            raise ValueError
-        return content
+        if isinstance(content, list) and [type(each) for each in content] == [type(each) for each in first]:
+            return tuple(content)
     except (ValueError, RecursionError):
-        raise InvalidField("page_token", "was not given out by this method") from None
+        pass
+    raise InvalidField("page_token", "was not given out by this method")
 
 
 def make_token(*content: object) -> str:

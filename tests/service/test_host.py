@@ -62,7 +62,9 @@ def get(url: str) -> tuple[int, Any]:
 def test_I9_a_key_reaches_its_own_entity_through_both_doors(addresses: Addresses, store: Store) -> None:
     writer, _ = make_key(store, "team-a", "ci", Role.WRITER)
     other, _ = make_key(store, "team-b", "ci", Role.VIEWER)
-    answers = publish(addresses.grpc, [open_message("r1", project="tenancy"), batch(1, [(0, 1.0), (1, 2.0)])], key=writer)
+    answers = publish(
+        addresses.grpc, [open_message("r1", project="tenancy"), batch(1, [(0, 1.0), (1, 2.0)])], key=writer
+    )
     assert acks(answers) == [2]
     method = "QueryService/GetRun"
     status, body = post(addresses.http_url, method, {"name": "-/tenancy/r1"}, writer)
@@ -224,7 +226,7 @@ def test_sigterm_commits_and_acks_what_was_accepted_then_exits_0(tmp_path: Path)
         try:
             kinds += [answer.WhichOneof("message") for answer in call]
         except grpc.RpcError as error:
-            assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)  # noqa: PT017
+            assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
     assert {"opened", "drain", "ack"} == set(kinds)
     assert process.popen.wait(20) == 0
     process.stop()

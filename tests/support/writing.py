@@ -11,7 +11,14 @@ from runstream.v1 import ingest_pb2, ingest_pb2_grpc, record_pb2
 
 def open_message(run: str, *, project: str = "p", **fields: object) -> ingest_pb2.PublishRequest:
     """The first message."""
-    made = {"entity": "", "project": project, "run": run, "writer": "w", "attempt": 1, "started_us": 1_700_000_000_000_000}
+    made = {
+        "entity": "",
+        "project": project,
+        "run": run,
+        "writer": "w",
+        "attempt": 1,
+        "started_us": 1_700_000_000_000_000,
+    }
     return ingest_pb2.PublishRequest(open=ingest_pb2.Open(**(made | fields)))  # type: ignore[arg-type]
 
 

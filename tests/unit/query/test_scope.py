@@ -49,8 +49,8 @@ def test_pages() -> None:
     for value in (-1, 1001):
         with pytest.raises(InvalidField, match="page_size"):
             page_size(value, default=100, most=1000)
-    assert read_token(make_token(1, "x")) == [1, "x"]
-    assert read_token("") is None
-    for token in ("!", "AAAA", make_token()[:-3], "eyJhIjoxfQ=="):
+    assert read_token(make_token(1, "x"), (0, "")) == (1, "x")
+    assert read_token("", (0, "")) == (0, "")
+    for token in ("!", "AAAA", make_token(), make_token(1, "x", 2), make_token("x", 1), "eyJhIjoxfQ=="):
         with pytest.raises(InvalidField, match="page_token"):
-            read_token(token)
+            read_token(token, (0, ""))
