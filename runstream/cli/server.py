@@ -61,13 +61,15 @@ async def _serve(args: argparse.Namespace, say_ready: object) -> None:
     from ingest.settings import Settings as IngestSettings
     from query.settings import Settings as QuerySettings
     from runstream.service.auth import Authenticator, StoreKeys
-    from runstream.service.host import is_loopback, serve
+    from runstream.service.host import check, is_loopback, serve
     from runstream.service.settings import host_settings
     from runstream.store.client import Store
     from runstream.store.migrate import migrate
     from runstream.store.s3 import S3
     from runstream.store.seaweed import Seaweed
 
+    settings = host_settings(args)
+    check(settings)
     seaweed: Seaweed | None = None
     store = Store(args.clickhouse or f"chdb://{args.data / 'clickhouse'}")
     try:
@@ -80,7 +82,7 @@ async def _serve(args: argparse.Namespace, say_ready: object) -> None:
             artifact_svc.server.build(S3(args.s3 or seaweed.url)),  # type: ignore[union-attr]
         ]
         authenticator = Authenticator(StoreKeys(store), allows_keyless=is_loopback(args.host))
-        await serve(services, host_settings(args), authenticator, on_ready=say_ready)  # type: ignore[arg-type]
+        await serve(services, settings, authenticator, on_ready=say_ready)  # type: ignore[arg-type]
     finally:
         store.close()
         if seaweed is not None:

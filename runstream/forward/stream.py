@@ -43,6 +43,8 @@ def open_channel(endpoints: Endpoints) -> grpc.aio.Channel:
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),  # our own backoff decides, not the channel's
+        # Where a name stands for several servers, each stream goes to the next of them.
+        ("grpc.service_config", '{"loadBalancingConfig": [{"round_robin": {}}]}'),
     ]
     if endpoints.is_secure:
         return grpc.aio.secure_channel(endpoints.grpc, grpc.ssl_channel_credentials(), options=options)

@@ -57,7 +57,7 @@ async def serve(
     Raises:
         SetupError: a port is in use, or the address is not loopback and there are no API keys.
     """
-    settings.validate()
+    check(settings)
     stop = stop or asyncio.Event()
     await _check_exposure(settings, authenticator)
     health = Health(services)
@@ -79,6 +79,18 @@ async def serve(
         _log.info("stopping", grace_s=settings.grace_s)
         await health.stop()
         await _drain(services, settings.grace_s)
+
+
+def check(settings: HostSettings) -> None:
+    """Finds what would keep a process from listening; worth a call before engines are started.
+
+    Raises:
+        InvalidField: a setting cannot be.
+        SetupError: a port is in use.
+    """
+    settings.validate()
+    _check_free(settings.host, settings.http_port, "--port")
+    _check_free(settings.host, settings.grpc_port, "--grpc-port")
 
 
 async def _check_exposure(settings: HostSettings, authenticator: Authenticator) -> None:
@@ -117,7 +129,6 @@ def _grpc_server(
     for service in services:
         service.add_to_grpc(server)
     health.add_to_grpc(server)
-    _check_free(settings.host, settings.grpc_port, "--grpc-port")
     try:
         port = server.add_insecure_port(f"{_shown(settings.host)}:{settings.grpc_port}")
     except RuntimeError as error:
@@ -264,7 +275,7 @@ def _endpoints_page(
 
 
 def _check_free(host: str, port: int, option: str) -> None:
-    """Finds a port in use before gRPC does, whose error says little."""
+    """GRPC's own error says little, and says it late."""
     if port == 0:
         return
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -118,10 +118,9 @@ export class Board {
         });
         if (generation < this.generation - 4) return;
         this.keep(part, found);
-        banner(null);
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
-        banner(error.message);
+        banner(error.message); // the page's next look takes it away, or says it again
         return;
       }
     }
