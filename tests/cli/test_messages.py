@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,7 +91,8 @@ def test_a_demo_whose_port_is_taken_takes_another(tmp_path: Path) -> None:
 
 
 def test_keys_are_made_listed_and_revoked_on_a_stopped_servers_data(tmp_path: Path) -> None:
-    made = run_cli("key", "--data", "d", "--json", "create", "--entity", "team", "--role", "admin", env=environ(), cwd=tmp_path)  # fmt: skip
+    create = ["key", "--data", "d", "--json", "create", "--entity", "team", "--role", "admin"]
+    made = run_cli(*create, env=environ(), cwd=tmp_path)
     key = json.loads(made.stdout)
     assert key["key"].startswith("rs-")
     key_id = key["keys"][0]["id"]
@@ -119,9 +122,6 @@ def test_a_training_process_with_a_missing_or_wrong_key_trains_on_and_is_told(tm
     (tmp_path / "train.py").write_text(
         "import runstream\nwith runstream.init(project='p') as run:\n    run.log({'a': 1})\nprint(run.receipt.sent)\n"
     )
-    import subprocess
-    import sys
-
     done = subprocess.run(
         [sys.executable, "train.py"],
         env=environ(RUNSTREAM_BASE_URL=f"http://127.0.0.1:{port}", RUNSTREAM_API_KEY=key),

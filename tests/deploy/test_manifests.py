@@ -29,8 +29,10 @@ def documents() -> Iterator[tuple[str, dict[str, Any]]]:
 
 DOCUMENTS = dict(documents())
 PODS = {
-    name: document["spec"]["template"]["spec"] for name, document in DOCUMENTS.items() if "template" in document.get("spec", {})
-}  # fmt: skip
+    name: document["spec"]["template"]["spec"]
+    for name, document in DOCUMENTS.items()
+    if "template" in document.get("spec", {})
+}
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -45,12 +47,12 @@ def test_the_base_lists_every_file_once() -> None:
 
 
 def test_services_find_their_pods_and_the_ingress_its_services() -> None:
-    pods = {
-        document["metadata"]["name"]: document["spec"]["template"]
-        for document in DOCUMENTS.values()
-        if document["kind"] == "Deployment"
-    }
-    services = {document["metadata"]["name"]: document["spec"] for document in DOCUMENTS.values() if document["kind"] == "Service"}  # fmt: skip
+    def specs(kind: str) -> dict[str, Any]:
+        found = (document for document in DOCUMENTS.values() if document["kind"] == kind)
+        return {document["metadata"]["name"]: document["spec"] for document in found}
+
+    pods = {name: spec["template"] for name, spec in specs("Deployment").items()}
+    services = specs("Service")
     assert services.keys() == pods.keys()
     for name, service in services.items():
         template = pods[name]

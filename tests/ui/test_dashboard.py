@@ -184,7 +184,7 @@ def test_the_demos_dashboard_has_its_picture_taken(tmp_path: Path, browser: Brow
     """The README's picture: `RUNSTREAM_PICTURE=docs/dashboard.png pytest tests/ui -k picture`."""
     demo = Process(["-u", "-m", "runstream", "demo", "--port", "0", "--data", str(tmp_path / "d")], cwd=tmp_path)
     address = demo.first_line.split()[1]
-    page = browser.new_page(viewport={"width": 1360, "height": 680})
+    page = browser.new_page(viewport={"width": 1440, "height": 700})
     page.goto(address)
     expect(page.get_by_text("6 runs")).to_be_visible(timeout=90_000)
     expect(page.locator(".state.running")).to_have_count(0, timeout=90_000)
