@@ -6,33 +6,13 @@ import sys
 
 from ingest.server import build
 from ingest.settings import Settings
-from runstream.service import log
-from runstream.service.auth import Authenticator, StoreKeys
-from runstream.service.host import Addresses, is_loopback, serve
-from runstream.service.settings import host_settings, run_service, service_parser
-from runstream.store.client import Store
-from runstream.store.migrate import migrate
+from runstream.service import alone
 
 
 def main() -> int:
     """Serves until SIGTERM; returns the exit code."""
-    args = service_parser("ingest", "Takes what writers stream and commits it to ClickHouse.").parse_args()
-    log.configure("ingest")
-
-    async def run() -> None:
-        store = Store(args.clickhouse)
-        try:
-            migrate(store)
-            authenticator = Authenticator(StoreKeys(store), allows_keyless=is_loopback(args.host))
-            await serve([build(store, Settings())], host_settings(args), authenticator, on_ready=_say_ready)
-        finally:
-            store.close()
-
-    return run_service(run)
-
-
-def _say_ready(addresses: Addresses) -> None:
-    print(f"runstream ingest ready: {addresses.http_url} grpc {addresses.grpc}", flush=True)
+    args = alone.parser("ingest", "Takes what writers stream and commits it to ClickHouse.").parse_args()
+    return alone.run("ingest", args, lambda store: build(store, Settings()))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
-"""Settings of hosting, and the command line that every service has by itself."""
+"""Settings of hosting, and the options that stand for them."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from runstream.errors import InvalidField, RunstreamError
+from runstream.errors import InvalidField
 
 
 @dataclass(frozen=True)
@@ -75,28 +73,3 @@ def host_settings(args: argparse.Namespace) -> HostSettings:
         max_connection_age_s=args.max_connection_age_s,
         insecure_no_auth=args.insecure_no_auth,
     )
-
-
-def service_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """The command line of a service by itself: hosting, and the address of ClickHouse."""
-    parser = argparse.ArgumentParser(prog=f"python -m {name}", description=description)
-    add_host_arguments(parser)
-    url = os.environ.get("RUNSTREAM_CLICKHOUSE")
-    parser.add_argument(
-        "--clickhouse",
-        metavar="URL",
-        default=url,
-        required=not url,
-        help="http(s)://[user:password@]host:port of a ClickHouse server, or chdb://PATH (RUNSTREAM_CLICKHOUSE)",
-    )
-    return parser
-
-
-def run_service(main: Callable[[], Awaitable[None]]) -> int:
-    """Runs a service's coroutine and turns expected errors into one line and exit code 1."""
-    try:
-        asyncio.run(main())  # type: ignore[arg-type]
-    except RunstreamError as error:
-        print(f"runstream: {error}", file=sys.stderr)
-        return 1
-    return 0
