@@ -29,6 +29,7 @@ from runstream.settings import Settings
 from runstream.spool.writer import SpoolWriter
 
 SPOOL_FOLDER = "runstream-runs"
+_RECORD_NAMES = {"run": "name and tags", "document": "config or summary", "writer": "end"}
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,8 @@ class Run:
             return
         with self._lock:
             if not self._writer.append_record(record):
-                self._say(f"cannot write to {self._directory}: no space left; {next(iter(record))} is not kept")
+                lost = _RECORD_NAMES[next(iter(record))]
+                self._say(f"cannot write to {self._directory}: no space left; the run's {lost} is not kept")
 
     def _final_receipt(self) -> Receipt:
         unreported = self._writer.unreported_points
