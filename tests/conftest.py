@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from support.worlds import WORLDS, World
 
 from runstream.store.client import Store
 from runstream.store.migrate import migrate
+
+# No test looks at a clock: machines of CI are shared.
+hypothesis.settings.register_profile("runstream", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("runstream")
 
 
 @pytest.fixture(autouse=True)

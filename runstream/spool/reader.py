@@ -14,16 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from runstream.spool.frame import (
-    BODY_HEADER,
-    SEGMENT_HEADER,
-    Frame,
-    Kind,
-    Stop,
-    read_segment_header,
-    scan,
-)
+from runstream.spool.frame import BODY_HEADER, FRAME_HEADER, SEGMENT_HEADER, Kind, read_segment_header
 from runstream.spool.rows import Rows, read_rows
+from runstream.spool.scan import Frames, Stop, scan
 
 READ_BYTES = 4 << 20
 _DOUBTS = 40
@@ -118,26 +111,29 @@ class SpoolReader:
         self._is_damaged = True
         return max(unread_bytes, 1)
 
-    def _decode(self, data: bytes, frames: list[Frame]) -> Chunk:
+    def _decode(self, data: bytes, frames: list[Frames]) -> Chunk:
+        count = sum(each.n for each in frames)
         first = max(self._next_seq, self._after_seq + 1)
-        rows_at: dict[int, tuple[list[int], list[int]]] = {}
-        chunk = Chunk(first, self._next_seq + len(frames) - 1, lost_seqs=self._lost_seqs)
+        chunk = Chunk(first, self._next_seq + count - 1, lost_seqs=self._lost_seqs)
         # A torn end that cost nothing is what a full disk leaves behind.
         chunk.damaged_bytes = self._torn_bytes if self._lost_seqs else 0
         self._lost_seqs = self._torn_bytes = 0
-        for seq, (kind, schema, start, end) in enumerate(frames, self._next_seq):
-            if kind == Kind.ROW:
-                if seq > self._after_seq:
-                    starts, seqs = rows_at.setdefault(schema, ([], []))
-                    starts.append(start)
-                    seqs.append(seq)
-            elif kind == Kind.SCHEMA:
-                keys = json.loads(data[start + BODY_HEADER.size : end])
-                self._schemas[schema] = tuple(cast(list[str], keys))
-            elif kind == Kind.RECORD and seq > self._after_seq:
-                chunk.records.append((seq, json.loads(data[start + BODY_HEADER.size : end])))
-        chunk.rows = [read_rows(data, self._schemas[schema], *at) for schema, at in rows_at.items()]
-        self._next_seq += len(frames)
+        rows_of: dict[int, tuple[list[Frames], list[int]]] = {}
+        for each in frames:
+            seq, self._next_seq = self._next_seq, self._next_seq + each.n
+            text = slice(each.start + BODY_HEADER.size, each.start + each.size)
+            if each.kind == Kind.SCHEMA:
+                self._schemas[each.schema] = tuple(cast(list[str], json.loads(data[text])))
+            elif self._next_seq <= first:
+                continue  # known to be acked
+            elif each.kind == Kind.RECORD:
+                chunk.records.append((seq, json.loads(data[text])))
+            elif each.kind == Kind.ROW:
+                known = max(0, first - seq)
+                groups, seqs = rows_of.setdefault(each.schema, ([], []))
+                groups.append(_without_first(each, known))
+                seqs.append(seq + known)
+        chunk.rows = [read_rows(data, self._schemas[schema], *found) for schema, found in rows_of.items()]
         return chunk
 
     def _open_next(self) -> bool:
@@ -165,6 +161,10 @@ class SpoolReader:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _without_first(frames: Frames, count: int) -> Frames:
+    return frames._replace(start=frames.start + count * (FRAME_HEADER.size + frames.size), n=frames.n - count)
 
 
 def _segments(directory: Path) -> Iterator[tuple[int, Path]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-ROW_PREFIX_BYTES = 24  # kind, padding, schema, step, time
+from runstream.spool.frame import FRAME_HEADER
+from runstream.spool.scan import Frames
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,26 @@ class Rows:
         return int(self.values.size)
 
 
-def read_rows(buffer: bytes, keys: tuple[str, ...], starts: Sequence[int], seqs: Sequence[int]) -> Rows:
-    """Reads rows of one schema whose bodies begin at the given offsets.
+def read_rows(buffer: bytes, keys: tuple[str, ...], frames: Sequence[Frames], first_seqs: Sequence[int]) -> Rows:
+    """Reads rows of one schema.
 
-    Neighbouring rows (the usual case) are read in place; scattered ones are gathered first.
+    Args:
+        buffer: what the frames lie in; views of it may be returned.
+        keys: the schema's keys.
+        frames: the rows' frames, all of the size that the keys need.
+        first_seqs: the sequence of the first frame of each.
     """
-    key_count = len(keys)
-    body_bytes = ROW_PREFIX_BYTES + 8 * key_count
-    row_type = np.dtype(
-        [("head", "<u8"), ("step", "<i8"), ("time_ms", "<i8"), ("values", "<f8", (key_count,)), ("frame", "<u8")]
+    frame_type = np.dtype(
+        [("frame", "<u8"), ("head", "<u8"), ("step", "<i8"), ("time_ms", "<i8"), ("values", "<f8", (len(keys),))]
     )
-    offsets = np.asarray(starts, dtype=np.int64)
-    stride = body_bytes + 8  # the next frame's header lies between two bodies
-    bodies = np.zeros((len(offsets), stride), np.uint8)
-    if len(offsets) == 1 or bool((np.diff(offsets) == stride).all()):
-        flat = bodies.reshape(-1)
-        flat[:-8] = np.frombuffer(buffer, np.uint8, count=len(flat) - 8, offset=int(offsets[0]))
+    counts = np.array([each.n for each in frames], np.int64)
+    # The n-th row of each group: 0, 1, 2, 0, 1, …
+    within = np.arange(counts.sum()) - np.repeat(counts.cumsum() - counts, counts)
+    seqs = np.repeat(np.array(first_seqs, np.int64), counts) + within
+    starts = np.array([each.start - FRAME_HEADER.size for each in frames], np.int64)
+    if len(frames) == 1:
+        rows = np.frombuffer(buffer, frame_type, frames[0].n, int(starts[0]))
     else:
-        windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(buffer, np.uint8), body_bytes)
-        bodies[:, :body_bytes] = windows[offsets]
-    rows = bodies.reshape(-1).view(row_type)
-    return Rows(keys, np.asarray(seqs, np.int64), rows["step"], rows["time_ms"], rows["values"])
+        windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(buffer, np.uint8), frame_type.itemsize)
+        rows = windows[np.repeat(starts, counts) + within * frame_type.itemsize].reshape(-1).view(frame_type)
+    return Rows(keys, seqs, rows["step"], rows["time_ms"], rows["values"])

@@ -8,9 +8,10 @@ every way, so the replayed value is the same value.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -71,46 +72,66 @@ def merged(blocks: Iterable[PointBlock]) -> list[PointBlock]:
 def points_table(blocks: Sequence[PointBlock]) -> pa.Table:
     """All points of the blocks, sorted by project, run and key, as ``points`` wants them.
 
-    Within a key they stay in the order of the blocks, which is by step for each writer: the engine sorts the
-    rest faster than numpy would.
+    A segment is one key of one block. Segments are sorted, not points: the points of a segment stay as they
+    came, by step for each writer, and the engine sorts the rest faster than numpy would.
     """
     names = sorted({key for block in blocks for key in block.keys})
     codes = {name: code for code, name in enumerate(names)}
-    runs = sorted({block.place[:2] for block in blocks})
-    run_codes = {run: code for code, run in enumerate(runs)}
+    runs = {run: code for code, run in enumerate(sorted({block.place[:2] for block in blocks}))}
+    blocks = [_by_key(block, codes) for block in blocks]
+    key_counts = [len(block.keys) for block in blocks]
 
-    def spread(per_block: Iterable[int], dtype: npt.DTypeLike) -> npt.NDArray[np.generic]:
-        return np.repeat(np.fromiter(per_block, dtype, len(blocks)), [block.points for block in blocks])
+    def each_segment(per_block: Iterable[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        return np.repeat(np.fromiter(per_block, dtype, len(blocks)), key_counts)
 
-    key_codes = np.concatenate(
-        [np.repeat(np.array([codes[key] for key in block.keys], np.int32), len(block.steps)) for block in blocks]
-    )
-    order = _order(np.asarray(spread((run_codes[block.place[:2]] for block in blocks), np.int64)), key_codes)
+    key_codes = np.fromiter((codes[key] for block in blocks for key in block.keys), np.int32, sum(key_counts))
+    sizes = each_segment((len(block.steps) for block in blocks), np.int64)
+    order = _order(each_segment((runs[block.place[:2]] for block in blocks), np.int64) << 32 | key_codes)
+    rows = None if order is None else _rows_of(order, sizes)
 
-    def column(values: npt.NDArray[np.generic]) -> pa.Array:
-        return pa.array(values if order is None else values[order])
+    def spread(segments: npt.NDArray[Any]) -> pa.Array:
+        return pa.array(np.repeat(segments, sizes) if order is None else np.repeat(segments[order], sizes[order]))
 
-    def tiled(name: str) -> npt.NDArray[np.generic]:
-        return np.concatenate([np.tile(getattr(block, name), len(block.keys)) for block in blocks])
+    def place(field: int, dtype: npt.DTypeLike) -> pa.Array:
+        return spread(each_segment((block.place[field] for block in blocks), dtype))
+
+    def column(parts: Iterable[npt.NDArray[Any]]) -> pa.Array:
+        values = np.concatenate(list(parts))
+        return pa.array(values if rows is None else values[rows])
 
     return pa.table(
         {
-            "project_id": column(spread((block.place.project_id for block in blocks), np.uint64)),
-            "run_id": column(spread((block.place.run_id for block in blocks), np.uint64)),
-            "key": pa.DictionaryArray.from_arrays(column(key_codes), pa.array(names, pa.string())),
-            "step": column(tiled("steps")),
-            "rank": column(spread((block.place.rank for block in blocks), np.uint32)),
-            "attempt": column(spread((block.place.attempt for block in blocks), np.uint32)),
-            "ts": column(tiled("times_ms")).view(_UTC_MS),
-            "value": column(np.concatenate([block.values.reshape(-1) for block in blocks])),
-            "ver": column(tiled("vers")),
+            "project_id": place(0, np.uint64),
+            "run_id": place(1, np.uint64),
+            "key": pa.DictionaryArray.from_arrays(spread(key_codes), pa.array(names, pa.string())),
+            "step": column(np.tile(block.steps, len(block.keys)) for block in blocks),
+            "rank": place(2, np.uint32),
+            "attempt": place(3, np.uint32),
+            "ts": column(np.tile(block.times_ms, len(block.keys)) for block in blocks).view(_UTC_MS),
+            "value": column(block.values.reshape(-1) for block in blocks),
+            "ver": column(np.tile(block.vers, len(block.keys)) for block in blocks),
         }
     )
 
 
-def _order(run_codes: npt.NDArray[np.generic], key_codes: npt.NDArray[np.int32]) -> npt.NDArray[np.intp] | None:
-    """The permutation that sorts by run and key, stably; None if they are sorted."""
-    group = (np.asarray(run_codes, np.int64) << 32) | key_codes
-    if bool((group[1:] >= group[:-1]).all()):
+def _by_key(block: PointBlock, codes: Mapping[str, int]) -> PointBlock:
+    """The block with its keys in order: whole rows of values move, which is cheap."""
+    if all(codes[key] < codes[after] for key, after in itertools.pairwise(block.keys)):
+        return block
+    order = np.argsort([codes[key] for key in block.keys])
+    keys = tuple(block.keys[index] for index in order)
+    return replace(block, keys=keys, values=block.values[order])
+
+
+def _order(segments: npt.NDArray[np.int64]) -> npt.NDArray[np.intp] | None:
+    """The stable permutation that sorts segments; None if they are sorted."""
+    if bool((segments[1:] >= segments[:-1]).all()):
         return None
-    return np.argsort(group, kind="stable")
+    return np.argsort(segments, kind="stable")
+
+
+def _rows_of(order: npt.NDArray[np.intp], sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The permutation of points that moves whole segments into an order."""
+    starts = (sizes.cumsum() - sizes)[order]
+    counts = sizes[order]
+    return np.arange(counts.sum()) + np.repeat(starts - (counts.cumsum() - counts), counts)

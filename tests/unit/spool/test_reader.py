@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runstream.spool.frame import SEGMENT_HEADER, scan
+from runstream.spool.frame import SEGMENT_HEADER
 from runstream.spool.reader import Chunk, SpoolReader
+from runstream.spool.scan import scan
 from runstream.spool.writer import SpoolWriter
 
 
@@ -91,7 +92,8 @@ def test_damage_in_the_middle_is_reported_with_the_frames_it_cost(tmp_path: Path
     spooled(tmp_path / "w", 60, segment_max_bytes=600).close()
     segments = sorted((tmp_path / "w").glob("*.spool"))
     damaged = bytearray(segments[1].read_bytes())
-    body = scan(bytes(damaged), SEGMENT_HEADER.size)[0][5].start
+    rows = scan(bytes(damaged), SEGMENT_HEADER.size)[0][1]
+    body = rows.start + 4 * (rows.size + 8)
     damaged[{"length": body - 7, "checksum": body - 2, "body": body + 20}[place]] ^= 0xFF
     segments[1].write_bytes(damaged)
     chunks = drain(SpoolReader(tmp_path / "w"))
