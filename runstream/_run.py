@@ -152,7 +152,7 @@ class Run:
     def url(self) -> str:
         """The run's page."""
         entity = self._settings.entity or "-"
-        return f"{self._settings.base_url.rstrip('/')}/r/{entity}/{self._settings.project}/{self.id}"
+        return f"{self._settings.base_url.split(',')[0].rstrip('/')}/r/{entity}/{self._settings.project}/{self.id}"
 
     @property
     def rank(self) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-import urllib.error
+import random
 import urllib.request
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -23,23 +24,32 @@ def find_endpoints(base_url: str, *, timeout_s: float = 5.0) -> Endpoints:
     """Asks a server where its gRPC port is.
 
     Args:
-        base_url: ``http(s)://host[:port]``.
-        timeout_s: longest wait, seconds.
+        base_url: ``http(s)://host[:port]``, or several with commas between: one of them that answers is
+            taken, beginning anywhere, so that clients spread and move over when one dies.
+        timeout_s: longest wait for each, seconds.
 
     Raises:
         InvalidField: the URL has another form.
         ServerUnreachable: nothing answers there, or no runstream server.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidField("base_url", f"must be http(s)://host[:port], not {base_url!r}")
-    try:
-        with urllib.request.urlopen(f"{base_url.rstrip('/')}/api/endpoints", timeout=timeout_s) as response:
-            answer = json.load(response)
-            return Endpoints(str(answer["grpc"]), parts.scheme == "https")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = getattr(error, "reason", error)
-        raise ServerUnreachable(
-            f"no runstream server answers at {base_url} ({reason})",
-            next_step="start one with `runstream server`, or set RUNSTREAM_BASE_URL",
-        ) from error
+    urls = base_url.split(",")
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise InvalidField("base_url", f"must be http(s)://host[:port], not {url!r}")
+    first = random.randrange(len(urls))
+    for index in range(len(urls)):
+        url = urls[(first + index) % len(urls)]
+        try:
+            return _ask(url, timeout_s)
+        except (OSError, ValueError, KeyError, TypeError, http.client.HTTPException) as error:
+            trouble = error
+    raise ServerUnreachable(
+        f"no runstream server answers at {base_url} ({getattr(trouble, 'reason', trouble)})",
+        next_step="start one with `runstream server`, or set RUNSTREAM_BASE_URL",
+    ) from trouble
+
+
+def _ask(url: str, timeout_s: float) -> Endpoints:
+    with urllib.request.urlopen(f"{url.rstrip('/')}/api/endpoints", timeout=timeout_s) as response:
+        return Endpoints(str(json.load(response)["grpc"]), url.startswith("https:"))

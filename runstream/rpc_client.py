@@ -37,7 +37,7 @@ def call(
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
     http_request = urllib.request.Request(
-        f"{base_url.rstrip('/')}/runstream.v1.{method}", json.dumps(request).encode(), headers
+        f"{base_url.split(',')[0].rstrip('/')}/runstream.v1.{method}", json.dumps(request).encode(), headers
     )
     try:
         with urllib.request.urlopen(http_request, timeout=timeout_s) as response:

@@ -28,7 +28,7 @@ class Settings:
     """How a run is logged.
 
     Attributes:
-        base_url: the server's HTTP address.
+        base_url: the server's HTTP address, or those of several with commas between.
         api_key: shown to the server; empty on a server without keys.
         entity: team or user; empty means the key's own.
         project: project of the run.
