@@ -1,8 +1,8 @@
 """P3: spool to ClickHouse commit, against the bare engine's rate for the same rows into the same table.
 
-Three shapes: few keys and many rows; 100,000 keys and few rows; 64 writers of one run with small rows each. Ours and the
-bare engine have a process and a chDB each and take turns. Ours is timed from the forwarder's start to the closed
-account, connecting and the last ack included.
+Three shapes: few keys and many rows; 100,000 keys and few rows; 64 writers of one run with small rows each.
+Ours and the bare engine have a process and a chDB each and take turns. Ours is timed from the forwarder's start
+to the closed account, connecting and the last ack included.
 """
 
 from __future__ import annotations

@@ -90,11 +90,11 @@ class Batcher:
                 self._arrived.set()
 
     def _take(self) -> list[Part]:
-        """Takes whole parts up to about ``flush_rows``; at least one."""
+        """Takes whole parts up to ``insert_rows_max``; at least one."""
         taken = 0
         points = 0
         for part in self._waiting:
-            if taken and points + part.points > 2 * self._settings.flush_rows:
+            if taken and points + part.points > self._settings.insert_rows_max:
                 break
             taken += 1
             points += part.points

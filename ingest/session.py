@@ -14,7 +14,7 @@ import hashlib
 from collections import deque
 from dataclasses import dataclass, field
 
-from ingest.decode import Decoded, decode
+from ingest.decode import Decoded, Keys, decode
 from ingest.part import Outcome
 from ingest.settings import Settings
 from runstream import names
@@ -73,7 +73,7 @@ class Session:
     def __init__(self, message: ingest_pb2.Open, entity: str, settings: Settings) -> None:
         self.who = _identity(message, entity)
         self._settings = settings
-        self._keys: dict[int, str | None] = {}
+        self._keys = Keys()
         self._waiting: deque[_Waiting] = deque()
         self._next_ticket = 1
         self._last_seq = 0

@@ -14,6 +14,8 @@ class Settings:
     Attributes:
         flush_rows: points at which a batch is inserted at once. ClickHouse reaches its rate at 50,000 to
             100,000 rows an insert.
+        insert_rows_max: most points of one insert, taken when more have come while others were being inserted.
+            Larger ones make fewer rows of series; a single part may be larger still.
         flush_age_s: longest a point waits for others. Longer makes fewer, larger parts; shorter shows points
             sooner.
         max_pending_points: points in memory, waiting or being inserted, over all streams; at the limit streams
@@ -27,6 +29,7 @@ class Settings:
     """
 
     flush_rows: int = 100_000
+    insert_rows_max: int = 400_000
     flush_age_s: float = 0.25
     max_pending_points: int = 2_000_000
     inserts_at_once: int = 2
@@ -38,7 +41,7 @@ class Settings:
 
     def validate(self) -> None:
         """Raises InvalidField naming the first setting that cannot be."""
-        for name in ("flush_rows", "max_pending_points", "inserts_at_once", "max_batch_points"):
+        for name in ("flush_rows", "insert_rows_max", "max_pending_points", "inserts_at_once", "max_batch_points"):
             if getattr(self, name) < 1:
                 raise InvalidField(name, f"must be at least 1, not {getattr(self, name)}")
         if not 0 < self.flush_age_s <= 60:

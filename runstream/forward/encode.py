@@ -22,16 +22,20 @@ class KeyTable:
     """Which keys a stream knows, by number; a new stream begins with none."""
 
     ids: dict[str, int] = field(default_factory=dict)
+    _last: tuple[tuple[str, ...], list[int]] = ((), [])
 
     def number(self, keys: tuple[str, ...], new: list[tuple[int, str]]) -> list[int]:
         """Returns the numbers of keys; those that had none are added to ``new``."""
-        numbers = []
+        if keys is self._last[0]:
+            return self._last[1]  # rows of one schema, again: a wide one has 100,000 keys
+        numbers: list[int] = []
         for key in keys:
             known = self.ids.get(key)
             if known is None:
                 known = self.ids[key] = len(self.ids) + 1
                 new.append((known, key))
             numbers.append(known)
+        self._last = (keys, numbers)
         return numbers
 
 

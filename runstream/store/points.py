@@ -9,8 +9,9 @@ every way, so the replayed value is the same value.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,16 +76,17 @@ def points_table(blocks: Sequence[PointBlock]) -> pa.Table:
     A segment is one key of one block. Segments are sorted, not points: the points of a segment stay as they
     came, by step for each writer, and the engine sorts the rest faster than numpy would.
     """
-    names = sorted({key for block in blocks for key in block.keys})
-    codes = {name: code for code, name in enumerate(names)}
+    blocks = [_by_key(block) for block in blocks]
+    key_sets = dict.fromkeys(block.keys for block in blocks)
+    names = next(iter(key_sets)) if len(key_sets) == 1 else sorted({*itertools.chain(*key_sets)})
+    codes_of = {keys: _codes(keys, names) for keys in key_sets}
     runs = {run: code for code, run in enumerate(sorted({block.place[:2] for block in blocks}))}
-    blocks = [_by_key(block, codes) for block in blocks]
     key_counts = [len(block.keys) for block in blocks]
 
     def each_segment(per_block: Iterable[int], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         return np.repeat(np.fromiter(per_block, dtype, len(blocks)), key_counts)
 
-    key_codes = np.fromiter((codes[key] for block in blocks for key in block.keys), np.int32, sum(key_counts))
+    key_codes = np.concatenate([codes_of[block.keys] for block in blocks])
     sizes = each_segment((len(block.steps) for block in blocks), np.int64)
     order = _order(each_segment((runs[block.place[:2]] for block in blocks), np.int64) << 32 | key_codes)
     rows = None if order is None else _rows_of(order, sizes)
@@ -114,13 +116,27 @@ def points_table(blocks: Sequence[PointBlock]) -> pa.Table:
     )
 
 
-def _by_key(block: PointBlock, codes: Mapping[str, int]) -> PointBlock:
+@lru_cache(maxsize=16)  # of a run that logs 100,000 keys a row, sorting them costs more than their points
+def ordered(keys: tuple[str, ...]) -> tuple[tuple[str, ...], npt.NDArray[np.intp] | None]:
+    """Keys in order, and the permutation that orders them; None if they are in order."""
+    order = np.array(sorted(range(len(keys)), key=keys.__getitem__), np.intp)
+    if bool((order == np.arange(len(keys))).all()):
+        return keys, None
+    return tuple(keys[index] for index in order), order
+
+
+def _by_key(block: PointBlock) -> PointBlock:
     """The block with its keys in order: whole rows of values move, which is cheap."""
-    if all(codes[key] < codes[after] for key, after in itertools.pairwise(block.keys)):
-        return block
-    order = np.argsort([codes[key] for key in block.keys])
-    keys = tuple(block.keys[index] for index in order)
-    return replace(block, keys=keys, values=block.values[order])
+    keys, order = ordered(block.keys)
+    return block if order is None else replace(block, keys=keys, values=block.values[order])
+
+
+def _codes(keys: tuple[str, ...], names: Sequence[str]) -> npt.NDArray[np.int32]:
+    """The places of keys, which are in order, among names, which are too."""
+    if keys is names:
+        return np.arange(len(keys), dtype=np.int32)
+    place = {name: index for index, name in enumerate(names)}
+    return np.array([place[key] for key in keys], np.int32)
 
 
 def _order(segments: npt.NDArray[np.int64]) -> npt.NDArray[np.intp] | None:
