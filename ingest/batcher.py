@@ -2,17 +2,22 @@
 
     submit ─► waiting ─► (flush_rows | flush_age_s | urgent) ─► commit(parts), a few at once
 
-Bounded: ``submit`` waits while too many points are in memory. The waiting stream is then not read, HTTP/2
-flow control reaches the client, and the client keeps spooling.
+An insert takes parts in turns, so that a small run does not wait behind all that a large one has sent. How
+much may be in here is ``room``'s to say, before a message is even read.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
+from ingest.fair import FairQueue
 from ingest.part import Part
 from ingest.settings import Settings
+
+# Rows of other tables cost about as much as so many points; a part has one or two.
+_POINTS_A_PART = 50
 
 
 class Batcher:
@@ -26,31 +31,32 @@ class Batcher:
     def __init__(self, commit: Callable[[Sequence[Part]], Awaitable[None]], settings: Settings) -> None:
         self._commit = commit
         self._settings = settings
-        self._waiting: list[Part] = []
+        self._waiting: FairQueue[Part] = FairQueue()
         self._waiting_points = 0
-        self.pending_points = 0
-        self._room = asyncio.Condition()
+        self._committing: dict[asyncio.Task[None], Sequence[Part]] = {}
         self._flush_now = asyncio.Event()
         self._arrived = asyncio.Event()
         self._slots = asyncio.Semaphore(settings.inserts_at_once)
-        self._commits: set[asyncio.Task[None]] = set()
         self._loop_task: asyncio.Task[None] | None = None
+
+    @property
+    def pending_points(self) -> int:
+        """Points that wait or are being inserted."""
+        return self._waiting_points + sum(part.points for parts in self._committing.values() for part in parts)
+
+    def oldest_age_s(self) -> float:
+        """Age of the oldest part that is not committed; what a scaler should look at."""
+        received = [part.received_s for parts in self._committing.values() for part in parts]
+        received += [part.received_s for part in self._waiting]
+        return time.monotonic() - min(received) if received else 0.0
 
     def start(self) -> None:
         """Begins to flush."""
         self._loop_task = asyncio.create_task(self._flush_forever(), name="batcher")
 
-    async def submit(self, part: Part) -> None:
-        """Hands a part over; waits for room."""
-        async with self._room:
-            # A part larger than the limit enters an empty batcher, or nothing would ever move.
-            await self._room.wait_for(
-                lambda: (
-                    self.pending_points == 0 or self.pending_points + part.points <= self._settings.max_pending_points
-                )
-            )
-            self.pending_points += part.points
-        self._waiting.append(part)
+    def submit(self, part: Part) -> None:
+        """Hands a part over."""
+        self._waiting.put(part.name, part)
         self._waiting_points += part.points
         self._arrived.set()
         if part.is_urgent or self._waiting_points >= self._settings.flush_rows:
@@ -58,13 +64,13 @@ class Batcher:
 
     async def drain(self) -> None:
         """Flushes what is there and waits until all of it is done."""
-        while self._waiting or self._commits:
+        while self._waiting or self._committing:
             self._flush_now.set()
             await asyncio.sleep(0.005)
 
     async def stop(self) -> None:
         """Ends flushing; parts that are not done stay undone and are never acknowledged."""
-        tasks = [task for task in (self._loop_task, *self._commits) if task is not None]
+        tasks = [task for task in (self._loop_task, *self._committing) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -81,9 +87,10 @@ class Batcher:
             while self._waiting:
                 await self._slots.acquire()  # meanwhile more may join the batch
                 self._flush_now.clear()
-                task = asyncio.create_task(self._commit_batch(self._take()), name="commit")
-                self._commits.add(task)
-                task.add_done_callback(self._commits.discard)
+                parts = self._take()
+                task = asyncio.create_task(self._commit_batch(parts), name="commit")
+                self._committing[task] = parts
+                task.add_done_callback(lambda done: self._committing.pop(done, None))
                 if self._waiting_points < self._settings.flush_rows:
                     break
             if self._waiting:
@@ -91,22 +98,18 @@ class Batcher:
 
     def _take(self) -> list[Part]:
         """Takes whole parts up to ``insert_rows_max``; at least one."""
-        taken = 0
+        parts: list[Part] = []
         points = 0
-        for part in self._waiting:
-            if taken and points + part.points > self._settings.insert_rows_max:
+        while self._waiting:
+            points += max(self._waiting.peek().points, _POINTS_A_PART)
+            if parts and points > self._settings.insert_rows_max:
                 break
-            taken += 1
-            points += part.points
-        batch, self._waiting = self._waiting[:taken], self._waiting[taken:]
-        self._waiting_points -= points
-        return batch
+            parts.append(self._waiting.take())
+        self._waiting_points -= sum(part.points for part in parts)
+        return parts
 
     async def _commit_batch(self, parts: list[Part]) -> None:
         try:
             await self._commit(parts)
         finally:
             self._slots.release()
-            async with self._room:
-                self.pending_points -= sum(part.points for part in parts)
-                self._room.notify_all()

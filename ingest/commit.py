@@ -57,7 +57,7 @@ class Committer:
             except Exception as error:
                 kind = store_outcome.classify(error)
                 self.trouble = f"{kind.value}: {_first_line(error)}"
-                metrics.insert_failures.labels(kind.value).inc()
+                metrics.engine_errors.labels(store_outcome.code_of(error) or "none", kind.value).inc()
                 if kind is store_outcome.Outcome.PERMANENT:
                     await self._bisect(parts, error)
                     return
@@ -87,6 +87,7 @@ class Committer:
         points = sum(part.points for part in parts)
         metrics.points_stored.inc(points)
         metrics.insert_points.observe(points)
+        metrics.insert_parts.observe(len(parts))
 
 
 def insert(store: Store, parts: Sequence[Part]) -> None:

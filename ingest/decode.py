@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from runstream.names import MAX_KEY_BYTES, has_control_characters
+from ingest.keys import KeysUnknown, StreamKeys
+from runstream.names import MAX_KEY_BYTES
 from runstream.store.points import PointBlock
 from runstream.store.records import Row, WriterIdentity, document_row, refusal_row, run_row
 from runstream.v1 import ingest_pb2, record_pb2
@@ -43,49 +44,13 @@ class Decoded:
         return sum(block.points for block in self.blocks)
 
 
-class KeySet(NamedTuple):
-    """The sound keys of a block: their names, and their places among all of its keys."""
-
-    names: tuple[str, ...]
-    sound: list[int]
-
-
-class Keys:
-    """A stream's keys by number. Blocks repeat their key sets, so the last one is remembered, checked and named."""
-
-    def __init__(self) -> None:
-        self._names: dict[int, str | None] = {}
-        self._last: tuple[bytes, KeySet] = (b"", KeySet((), []))
-
-    def define(self, definition: ingest_pb2.KeyDefinition) -> None:
-        """Takes a key's number; a key that cannot be is kept as None."""
-        key = definition.key
-        is_bad = not key or len(key.encode(errors="replace")) > MAX_KEY_BYTES or has_control_characters(key)
-        self._names[definition.id] = None if is_bad else key
-        self._last = (b"", KeySet((), []))
-
-    def key_set(self, block: record_pb2.Block) -> KeySet:
-        """The keys of a block. Raises _Bad if they are not distinct or not known."""
-        numbers = np.array(block.key_ids, np.uint32).tobytes()
-        if numbers != self._last[0]:
-            if len(set(block.key_ids)) != len(block.key_ids) or not all(
-                number in self._names for number in block.key_ids
-            ):
-                message = "key ids must be distinct and announced by new_keys of this stream"
-                raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "key_ids", message)
-            names = [self._names[number] for number in block.key_ids]
-            sound = [index for index, name in enumerate(names) if name is not None]
-            self._last = (numbers, KeySet(tuple(name for name in names if name is not None), sound))
-        return self._last[1]
-
-
 class _Bad(Exception):
     def __init__(self, reason: record_pb2.RefusalReason.ValueType, where: str, message: str) -> None:
         super().__init__(message)
         self.reason, self.field, self.message = reason, where, message
 
 
-def decode(batch: ingest_pb2.Batch, who: WriterIdentity, keys: Keys, *, max_points: int) -> Decoded:
+def decode(batch: ingest_pb2.Batch, who: WriterIdentity, keys: StreamKeys, *, max_points: int) -> Decoded:
     """Reads a batch.
 
     Args:
@@ -119,7 +84,7 @@ def decode(batch: ingest_pb2.Batch, who: WriterIdentity, keys: Keys, *, max_poin
 
 
 def _blocks(
-    block: record_pb2.Block, batch: ingest_pb2.Batch, who: WriterIdentity, keys: Keys, room: int
+    block: record_pb2.Block, batch: ingest_pb2.Batch, who: WriterIdentity, keys: StreamKeys, room: int
 ) -> Iterator[PointBlock]:
     key_count, row_count = len(block.key_ids), len(block.steps)
     if not key_count or not row_count:
@@ -132,7 +97,10 @@ def _blocks(
     if len(block.values) > room:
         message = f"the limit of a batch is {room} more points, the block has {len(block.values)}"
         raise _Bad(record_pb2.REFUSAL_REASON_TOO_LARGE, "block", message)
-    key_set = keys.key_set(block)
+    try:
+        key_set = keys.key_set(block.key_ids)
+    except KeysUnknown as error:
+        raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "key_ids", str(error)) from error
     times = np.array(block.timestamps_ms)
     if times.min() < 0 or times.max() > _MAX_TIME_MS:
         message = f"times must be 0 to {_MAX_TIME_MS} ms since 1970, not {times.min()} to {times.max()}"
@@ -142,18 +110,23 @@ def _blocks(
         message = f"offset {offsets.max()} is past the batch's last sequence {batch.last_seq_inclusive}"
         raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "seq_offsets", message)
     values = np.array(block.values).reshape(key_count, row_count)
-    if len(key_set.sound) < key_count:
-        values = values[key_set.sound]
-    if key_set.sound:
+    if len(key_set.places) < key_count:
+        values = values[key_set.places]
+    if key_set.places:
         steps = np.array(block.steps)
         yield PointBlock(who.place, key_set.names, steps, times, offsets + np.uint64(batch.first_seq), values)
 
 
-def _refuse_bad_keys(result: Decoded, block: record_pb2.Block, batch: ingest_pb2.Batch, keys: Keys) -> None:
-    bad = len(block.key_ids) - len(keys.key_set(block).sound)
-    if bad:
-        message = f"{bad} keys are not 1 to {MAX_KEY_BYTES} bytes long or contain control characters"
-        _refuse(result, batch, _Bad(record_pb2.REFUSAL_REASON_KEY_CHARACTERS, "key", message), bad * len(block.steps))
+def _refuse_bad_keys(result: Decoded, block: record_pb2.Block, batch: ingest_pb2.Batch, keys: StreamKeys) -> None:
+    key_set = keys.key_set(block.key_ids)
+    if key_set.malformed:
+        message = f"{key_set.malformed} keys are not 1 to {MAX_KEY_BYTES} bytes long or contain control characters"
+        bad = _Bad(record_pb2.REFUSAL_REASON_KEY_CHARACTERS, "key", message)
+        _refuse(result, batch, bad, key_set.malformed * len(block.steps))
+    if key_set.past_limit:
+        message = f"{key_set.past_limit} keys are past the limit of {keys.limit} different keys a stream"
+        bad = _Bad(record_pb2.REFUSAL_REASON_TOO_MANY_KEYS, "key", message)
+        _refuse(result, batch, bad, key_set.past_limit * len(block.steps))
 
 
 def _read_record(record: record_pb2.Record, who: WriterIdentity, result: Decoded) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ingest.fair import Name
 from runstream.store.points import PointBlock
 from runstream.store.records import Row
 
@@ -19,9 +20,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Part:
-    """One batch of one writer.
+    """One message of one writer.
 
     ``token`` names exactly this content: the same token never comes with other rows.
+    ``name`` is whose turn it takes: API key and run.
+    ``received_s`` is when it came, on the monotonic clock.
     ``done`` is called once, in the event loop, when the part is committed or refused; not if the process
     stops first.
     """
@@ -31,4 +34,6 @@ class Part:
     rows: list[Row]
     points: int
     is_urgent: bool
+    name: Name
+    received_s: float
     done: Callable[[Outcome], None]

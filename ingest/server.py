@@ -1,9 +1,9 @@
 """The ingest service, put together: all clocks, sockets and engines are made or met here.
 
-    stream ─► session ─► batcher ─► committer ─► ClickHouse
-              (decides)  (when)     (how)
-       ▲                                │
-       └──── refusals, acks ◄───────────┘ done(outcome)
+    stream ─► room ─► session ─► batcher ─► committer ─► ClickHouse
+              (how much) (decides) (when)    (how)
+       ▲                                        │
+       └──────────── refusals, acks ◄───────────┘ done(outcome)
 
 Built from right to left: the batcher needs the commit it calls, a stream needs the batcher it submits to.
 """
@@ -11,32 +11,36 @@ Built from right to left: the batcher needs the commit it calls, a stream needs 
 from __future__ import annotations
 
 import asyncio
-import functools
-import time
 from collections.abc import AsyncIterator
 
 import grpc.aio
-import structlog
 from aiohttp import web
 
 from ingest import metrics
 from ingest.batcher import Batcher
 from ingest.commit import Committer
-from ingest.part import Outcome, Part
-from ingest.session import Action, Reply, Session
+from ingest.quotas import Quotas
+from ingest.room import Room
+from ingest.session import Session
 from ingest.settings import Settings
-from runstream.errors import InvalidField, RunstreamError, Stopping
+from ingest.stream import Stream, parsed
+from ingest.writers import Writers
+from runstream.errors import InvalidField, RunstreamError, Stopping, Superseded
 from runstream.service import status
 from runstream.service.caller import Role, current_caller, require
 from runstream.store.client import Store
-from runstream.v1 import ingest_pb2, ingest_pb2_grpc
+from runstream.v1 import ingest_pb2
 
-_log = structlog.get_logger("ingest")
-_Requests = AsyncIterator[ingest_pb2.PublishRequest]
-_Context = grpc.aio.ServicerContext[ingest_pb2.PublishRequest, ingest_pb2.PublishResponse]
+_SERVICE = ingest_pb2.DESCRIPTOR.services_by_name["IngestService"].full_name
+_Context = grpc.aio.ServicerContext[bytes, ingest_pb2.PublishResponse]
+
+# A client never holds more points than it was advised to put in a batch, so this many arrive at once at most,
+# give or take those who came when fewer streams were open.
+_POINTS_ARRIVING = 2_000_000
+_LEAST_BATCH_POINTS = 1_000
 
 
-class IngestService(ingest_pb2_grpc.IngestServiceServicer):
+class IngestService:
     """Takes Publish streams. Stateless: any replica takes any writer at any time."""
 
     name = "ingest"
@@ -46,13 +50,19 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         self._settings = settings
         self._committer = Committer(store, settings, self._slow_down)
         self._batcher = Batcher(self._committer.commit, settings)
-        self._streams: set[_Stream] = set()
+        self._room = Room(settings.max_pending_bytes, settings.max_waiting_bytes_per_api_key)
+        self._quotas = Quotas(settings)
+        self._writers: Writers[Stream] = Writers()
+        self._streams: set[Stream] = set()
         self._is_draining = False
 
     async def start(self) -> None:
         """Begins to flush."""
         self._batcher.start()
         metrics.pending_points.set_function(lambda: self._batcher.pending_points)
+        metrics.pending_bytes.set_function(lambda: self._room.used_bytes)
+        metrics.waiting_bytes.set_function(lambda: self._room.waiting_bytes)
+        metrics.oldest_seconds.set_function(self._batcher.oldest_age_s)
 
     def not_ready_because(self) -> str | None:
         """Draining, or ClickHouse is in trouble."""
@@ -61,8 +71,11 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         return self._committer.trouble or None
 
     def add_to_grpc(self, server: grpc.aio.Server, /) -> None:
-        """Registers Publish."""
-        ingest_pb2_grpc.add_IngestServiceServicer_to_server(self, server)
+        """Registers Publish. Messages come as bytes: they are parsed when there is room for them."""
+        publish: grpc.RpcMethodHandler[bytes, ingest_pb2.PublishResponse] = grpc.stream_stream_rpc_method_handler(
+            self.Publish, response_serializer=ingest_pb2.PublishResponse.SerializeToString
+        )
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(_SERVICE, {"Publish": publish})])
 
     def add_to_http(self, app: web.Application, /) -> None:
         """Ingest speaks gRPC only."""
@@ -71,7 +84,7 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         """Asks every client to go elsewhere, commits what came and sends the last acks."""
         self._is_draining = True
         for stream in list(self._streams):
-            stream.say(ingest_pb2.PublishResponse(drain=ingest_pb2.Drain()))
+            stream.tell(ingest_pb2.PublishResponse(drain=ingest_pb2.Drain()))
         await self._batcher.drain()
         for stream in list(self._streams):
             await stream.finish()
@@ -80,121 +93,58 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         """Ends the batcher; what is not committed was never acknowledged."""
         await self._batcher.stop()
 
-    async def Publish(  # type: ignore[override]  # the stub knows generators only; grpc.aio also takes read and write
-        self, request_iterator: _Requests, context: _Context
-    ) -> None:
+    async def Publish(self, requests: AsyncIterator[bytes], context: _Context) -> None:
         """Serves one writer's stream."""
         try:
-            await self._serve(request_iterator, context)
+            await self._serve(requests, context)
         except RunstreamError as error:
             await context.abort(*status.to_grpc(error))
 
-    async def _serve(self, requests: _Requests, context: _Context) -> None:
+    async def _serve(self, requests: AsyncIterator[bytes], context: _Context) -> None:
         if self._is_draining:
             raise Stopping("server is stopping", next_step="open the stream again")
-        first = await anext(requests, None)
+        try:
+            async with asyncio.timeout(self._settings.idle_timeout_s):
+                first = await anext(requests, None)
+        except TimeoutError:
+            first = None
         if first is None:
             return
-        if first.WhichOneof("message") != "open":
+        request = parsed(first)
+        if request.WhichOneof("message") != "open":
             raise InvalidField("message", "must be open at the beginning of a stream")
-        entity = require(current_caller(), first.open.entity, Role.WRITER)
-        stream = _Stream(Session(first.open, entity, self._settings), context, self._batcher)
+        caller = current_caller()
+        entity = require(caller, request.open.entity, Role.WRITER)
+        usage = self._quotas.open_stream(caller.key_id)
+        try:
+            advised = max(_LEAST_BATCH_POINTS, _POINTS_ARRIVING // (len(self._streams) + 1))
+            batch_points = min(advised, self._settings.max_batch_points)
+            session = Session(request.open, entity, self._settings, batch_points=batch_points, hold=usage.hold)
+            stream = Stream(session, context.write, caller.key_id, usage, self._room, self._batcher, self._settings)
+            await self._serve_stream(stream, session, requests)
+        finally:
+            self._quotas.close_stream(caller.key_id)
+
+    async def _serve_stream(self, stream: Stream, session: Session, requests: AsyncIterator[bytes]) -> None:
+        stale = self._writers.claim(session.who, stream)
+        if stale is not None:
+            stale.end(Superseded("a newer stream of this writer is open", next_step="only one may write"))
         self._streams.add(stream)
         metrics.streams_open.inc()
         try:
             await stream.serve(requests)
         finally:
             self._streams.discard(stream)
+            self._writers.leave(session.who, stream)
             metrics.streams_open.dec()
+            metrics.streams_ended.labels(stream.how_ended).inc()
 
     def _slow_down(self, delay_s: float) -> None:
         pace = ingest_pb2.PublishResponse(pace=ingest_pb2.Pace(delay_ms=int(delay_s * 1000)))
         for stream in self._streams:
-            stream.say(pace)
-
-
-class _Stream:
-    """Drives one session: reads the wire, submits, writes what there is to say."""
-
-    def __init__(self, session: Session, context: _Context, batcher: Batcher) -> None:
-        self._session = session
-        self._context = context
-        self._batcher = batcher
-        self._replies: asyncio.Queue[ingest_pb2.PublishResponse | None] = asyncio.Queue()
-        self._all_acked = asyncio.Event()
-        self._side_tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(self, requests: _Requests) -> None:
-        """Until the client half-closes and everything is acked, or the call breaks."""
-        writer = asyncio.create_task(self._write())
-        reader = asyncio.create_task(self._read(requests))
-        try:
-            done, _ = await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-            if reader in done:
-                await self.finish()
-                await writer
-        finally:
-            for task in (reader, writer):
-                task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
-
-    def say(self, message: ingest_pb2.PublishResponse) -> None:
-        """Queues a message for the client."""
-        self._replies.put_nowait(message)
-
-    async def finish(self) -> None:
-        """Waits for the outcome of what was submitted, then ends the stream politely."""
-        while not self._session.is_idle:
-            self._all_acked.clear()
-            await self._all_acked.wait()
-        self._replies.put_nowait(None)
-
-    async def _read(self, requests: _Requests) -> None:
-        await self._act(self._session.opened(_now_us()))
-        async for request in requests:
-            await self._act(self._session.message(request, _now_us()))
-
-    async def _write(self) -> None:
-        while (message := await self._replies.get()) is not None:
-            await self._context.write(message)
-
-    async def _act(self, actions: list[Action]) -> None:
-        for action in actions:
-            if isinstance(action, Reply):
-                self.say(action.message)
-                continue
-            done = functools.partial(self._done, action.ticket)
-            part = Part(action.token, action.blocks, action.rows, action.points, action.is_urgent, done)
-            await self._batcher.submit(part)
-
-    def _done(self, ticket: int, outcome: Outcome) -> None:
-        if not outcome.is_committed:
-            self._show_on_run_page(ticket, outcome.message)
-        for action in self._session.outcome(ticket, outcome):
-            if isinstance(action, Reply):
-                if action.message.HasField("refusal"):
-                    refusal = action.message.refusal
-                    metrics.count_refusal(refusal.reason, refusal.count)
-                self.say(action.message)
-        if self._session.is_idle:
-            self._all_acked.set()
-
-    def _show_on_run_page(self, ticket: int, message: str) -> None:
-        rows = self._session.rejection_rows(ticket, message)
-        if rows:
-            token = f"rejected-{self._session.who.writer}-{ticket}"
-            part = Part(token, [], rows, 0, False, lambda outcome: None)
-            task = asyncio.create_task(self._batcher.submit(part))
-            self._side_tasks.add(task)
-            task.add_done_callback(self._side_tasks.discard)
+            stream.tell(pace)
 
 
 def build(store: Store, settings: Settings) -> IngestService:
     """The service on a store whose schema is migrated."""
     return IngestService(store, settings)
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ingest.decode import Decoded, Keys, decode
+from ingest.decode import Decoded, decode
+from ingest.keys import StreamKeys
 from ingest.part import Outcome
 from ingest.settings import Settings
 from runstream import names
@@ -65,15 +67,26 @@ class Session:
         message: the stream's first message, an open.
         entity: the entity it was allowed for.
         settings: limits.
+        batch_points: most points the client is asked to put in a batch; fewer when many streams are open.
+        hold: keeps a metric key's name, see StreamKeys.
 
     Raises:
         InvalidField: the message is no open, or a name in it cannot be.
     """
 
-    def __init__(self, message: ingest_pb2.Open, entity: str, settings: Settings) -> None:
+    def __init__(
+        self,
+        message: ingest_pb2.Open,
+        entity: str,
+        settings: Settings,
+        *,
+        batch_points: int = 0,
+        hold: Callable[[str], str] = str,
+    ) -> None:
         self.who = _identity(message, entity)
+        self.keys = StreamKeys(settings.max_stream_keys, hold)
         self._settings = settings
-        self._keys = Keys()
+        self._batch_points = batch_points or settings.max_batch_points
         self._waiting: deque[_Waiting] = deque()
         self._next_ticket = 1
         self._last_seq = 0
@@ -91,7 +104,7 @@ class Session:
         """The answer to the open; ``now_us`` places the writer's row among its updates."""
         limits = ingest_pb2.Opened(
             max_message_bytes=self._settings.max_message_bytes,
-            max_batch_points=self._settings.max_batch_points,
+            max_batch_points=self._batch_points,
             max_batches_in_flight=self._settings.max_batches_in_flight,
         )
         rows = [run_row(self.who), self._writer_row(self.who.started_us, now_us)]
@@ -146,7 +159,7 @@ class Session:
                 "first_seq", f"range {first} to {last} must begin after {self._last_seq} and not be empty"
             )
         self._last_seq = last
-        decoded = decode(batch, self.who, self._keys, max_points=self._settings.max_batch_points)
+        decoded = decode(batch, self.who, self.keys, max_points=self._settings.max_batch_points)
         rows = decoded.rows + self._own_row(decoded, now_us)
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
         self._waiting.append(_Waiting(ticket, first, last, decoded.points, decoded.refusals))

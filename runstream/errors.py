@@ -10,6 +10,7 @@
     ├── NotAllowed          the key does not reach this entity or action         permanent
     ├── StorageUnavailable  ClickHouse or S3 cannot be reached or is busy        retry
     ├── Stopping            the server is going away                             retry
+    ├── Superseded          a newer stream of the same writer is open            retry
     ├── ServerUnreachable   no runstream server answers at an address            retry
     └── QuotaExceeded       a quota or rate limit is reached                     throttle
 
@@ -100,6 +101,13 @@ class Stopping(RunstreamError):
     """The server is going away; another one, or the same one later, will answer."""
 
     reason = "STOPPING"
+    retryable = True
+
+
+class Superseded(RunstreamError):
+    """A newer stream of the same writer is open; this one may say nothing more."""
+
+    reason = "SUPERSEDED"
     retryable = True
 
 

@@ -108,7 +108,8 @@ class WriterTail:
             return
         self._next_virtual_seq = chunk.last_seq_inclusive + 1
         urgent = any("writer" in record for _, record in chunk.records)
-        for batch in encode(chunk, keys, max_points=self._settings.max_batch_points, urgent=urgent):
+        max_points = min(self._settings.max_batch_points, stream.opened.max_batch_points)
+        for batch in encode(chunk, keys, max_points=max_points, urgent=urgent):
             await self._send(stream, batch)
 
     async def _send(self, stream: PublishStream, batch: ingest_pb2.Batch) -> None:

@@ -33,6 +33,7 @@ _TABLE: dict[type[errors.RunstreamError], _Codes] = {
     errors.NotAllowed: _Codes(grpc.StatusCode.PERMISSION_DENIED, 403, "permission_denied"),
     errors.StorageUnavailable: _Codes(grpc.StatusCode.UNAVAILABLE, 503, "unavailable"),
     errors.Stopping: _Codes(grpc.StatusCode.UNAVAILABLE, 503, "unavailable"),
+    errors.Superseded: _Codes(grpc.StatusCode.ABORTED, 409, "aborted"),
     errors.QuotaExceeded: _Codes(grpc.StatusCode.RESOURCE_EXHAUSTED, 429, "resource_exhausted"),
 }
 _INTERNAL = _Codes(grpc.StatusCode.INTERNAL, 500, "internal")

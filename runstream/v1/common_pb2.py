@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19runstream/v1/common.proto\x12\x0crunstream.v1*\x81\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x16\n\x12RUN_STATE_FINISHED\x10\x02\x12\x14\n\x10RUN_STATE_FAILED\x10\x03\x12\x15\n\x11RUN_STATE_CRASHED\x10\x04*\xd0\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_KEY_MISSING\x10\x01\x12\x1c\n\x18\x45RROR_REASON_KEY_UNKNOWN\x10\x02\x12\x1c\n\x18\x45RROR_REASON_NOT_ALLOWED\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x04\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x05\x12\x19\n\x15\x45RROR_REASON_CONFLICT\x10\x06\x12$\n ERROR_REASON_STORAGE_UNAVAILABLE\x10\x07\x12\x19\n\x15\x45RROR_REASON_STOPPING\x10\x08\x12\x16\n\x12\x45RROR_REASON_QUOTA\x10\t\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\nb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19runstream/v1/common.proto\x12\x0crunstream.v1*\x81\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_RUNNING\x10\x01\x12\x16\n\x12RUN_STATE_FINISHED\x10\x02\x12\x14\n\x10RUN_STATE_FAILED\x10\x03\x12\x15\n\x11RUN_STATE_CRASHED\x10\x04*\xed\x02\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45RROR_REASON_KEY_MISSING\x10\x01\x12\x1c\n\x18\x45RROR_REASON_KEY_UNKNOWN\x10\x02\x12\x1c\n\x18\x45RROR_REASON_NOT_ALLOWED\x10\x03\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x04\x12\x1a\n\x16\x45RROR_REASON_NOT_FOUND\x10\x05\x12\x19\n\x15\x45RROR_REASON_CONFLICT\x10\x06\x12$\n ERROR_REASON_STORAGE_UNAVAILABLE\x10\x07\x12\x19\n\x15\x45RROR_REASON_STOPPING\x10\x08\x12\x16\n\x12\x45RROR_REASON_QUOTA\x10\t\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\n\x12\x1b\n\x17\x45RROR_REASON_SUPERSEDED\x10\x0b\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,5 +34,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNSTATE']._serialized_start=44
   _globals['_RUNSTATE']._serialized_end=173
   _globals['_ERRORREASON']._serialized_start=176
-  _globals['_ERRORREASON']._serialized_end=512
+  _globals['_ERRORREASON']._serialized_end=541
 # @@protoc_insertion_point(module_scope)

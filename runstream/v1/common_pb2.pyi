@@ -76,6 +76,8 @@ class _ErrorReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._En
     """A quota or rate limit is reached; google.rpc.RetryInfo says when to come back."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 10
     """A defect in the server."""
+    ERROR_REASON_SUPERSEDED: _ErrorReason.ValueType  # 11
+    """A newer stream of the same writer is open."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call was refused, for programs; the text beside it is for people. Carried in
@@ -104,4 +106,6 @@ ERROR_REASON_QUOTA: ErrorReason.ValueType  # 9
 """A quota or rate limit is reached; google.rpc.RetryInfo says when to come back."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 10
 """A defect in the server."""
+ERROR_REASON_SUPERSEDED: ErrorReason.ValueType  # 11
+"""A newer stream of the same writer is open."""
 Global___ErrorReason: typing_extensions.TypeAlias = ErrorReason

@@ -17,7 +17,10 @@ How points reach the server. One stream a writer:
        ◄───────────────────────────────── last acks, OK
 
 A stream that breaks is reopened anywhere and everything after the last ack is sent again: a replayed
-point replaces itself.
+point replaces itself. How the server ends a stream: OK after drain; ABORTED when a newer stream of the same
+writer opened; RESOURCE_EXHAUSTED with a retry delay when the API key uses more than it may; UNAVAILABLE when
+nothing was heard for too long. After each of them the client reopens; INVALID_ARGUMENT says the client is
+broken, UNAUTHENTICATED and PERMISSION_DENIED that its key is wrong.
 """
 
 import abc

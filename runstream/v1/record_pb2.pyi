@@ -50,6 +50,8 @@ class _RefusalReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """ClickHouse refuses these rows for good."""
     REFUSAL_REASON_DUPLICATE_KEY: _RefusalReason.ValueType  # 10
     """The same row gave the key another value: as a.b and as b inside a."""
+    REFUSAL_REASON_TOO_MANY_KEYS: _RefusalReason.ValueType  # 11
+    """The stream has as many different keys as it may; points of further ones are refused."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why points were refused. New reasons may be added."""
@@ -76,6 +78,8 @@ REFUSAL_REASON_STORE_REJECTED: RefusalReason.ValueType  # 9
 """ClickHouse refuses these rows for good."""
 REFUSAL_REASON_DUPLICATE_KEY: RefusalReason.ValueType  # 10
 """The same row gave the key another value: as a.b and as b inside a."""
+REFUSAL_REASON_TOO_MANY_KEYS: RefusalReason.ValueType  # 11
+"""The stream has as many different keys as it may; points of further ones are refused."""
 Global___RefusalReason: typing_extensions.TypeAlias = RefusalReason
 
 @typing.final

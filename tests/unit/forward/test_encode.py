@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decode import Keys, decode
+from ingest.decode import decode
+from ingest.keys import StreamKeys
 from runstream.forward.encode import KeyTable, batch_points, encode
 from runstream.spool.reader import Chunk, SpoolReader
 from runstream.spool.rows import Rows
@@ -41,7 +42,7 @@ def test_round_trip(
     writer.append_record({"writer": {"state": "RUN_STATE_FINISHED"}})
     writer.close()
 
-    reader, keys_sent, keys_heard = SpoolReader(directory), KeyTable(), Keys()
+    reader, keys_sent, keys_heard = SpoolReader(directory), KeyTable(), StreamKeys(1000)
     found, next_seq, states = [], 1, 0
     while (chunk := reader.read(max_bytes=window)) is not None:
         for batch in encode(chunk, keys_sent, max_points=max_points):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -11,8 +12,8 @@ from ingest.part import Part
 from ingest.settings import Settings
 
 
-def part(points: int, *, is_urgent: bool = False) -> Part:
-    return Part("t", [], [], points, is_urgent, lambda outcome: None)
+def part(points: int, *, is_urgent: bool = False, run: int = 1) -> Part:
+    return Part("t", [], [], points, is_urgent, ("", run), time.monotonic(), lambda outcome: None)
 
 
 class Recorder:
@@ -52,10 +53,10 @@ async def until(ask: object) -> None:
 async def test_size_flushes() -> None:
     recorder = Recorder()
     async with running(recorder, flush_rows=100, flush_age_s=60) as batcher:
-        await batcher.submit(part(60))
+        batcher.submit(part(60))
         await asyncio.sleep(0.05)
         assert recorder.batches == []
-        await batcher.submit(part(60))
+        batcher.submit(part(60))
         await until(lambda: recorder.batches)
     assert recorder.batches == [[60, 60]]
 
@@ -63,7 +64,7 @@ async def test_size_flushes() -> None:
 async def test_age_flushes() -> None:
     recorder = Recorder()
     async with running(recorder, flush_age_s=0.02) as batcher:
-        await batcher.submit(part(1))
+        batcher.submit(part(1))
         await until(lambda: recorder.batches)
     assert recorder.batches == [[1]]
 
@@ -71,40 +72,51 @@ async def test_age_flushes() -> None:
 async def test_urgency_flushes() -> None:
     recorder = Recorder()
     async with running(recorder, flush_age_s=60) as batcher:
-        await batcher.submit(part(1))
-        await batcher.submit(part(0, is_urgent=True))
+        batcher.submit(part(1))
+        batcher.submit(part(0, is_urgent=True))
         await until(lambda: recorder.batches)
     assert recorder.batches == [[1, 0]]
 
 
-async def test_memory_is_bounded_and_the_waiting_submit_goes_on_when_there_is_room() -> None:
+async def test_a_part_larger_than_an_insert_still_moves() -> None:
     recorder = Recorder()
-    recorder.gate.clear()
-    async with running(recorder, flush_rows=10, max_pending_points=30, max_batch_points=30) as batcher:
-        for _ in range(3):
-            await batcher.submit(part(10))
-        blocked = asyncio.create_task(batcher.submit(part(10)))
-        await asyncio.sleep(0.05)
-        assert not blocked.done()
-        assert batcher.pending_points == 30
-        recorder.gate.set()
-        await blocked
-    assert sum(map(sum, recorder.batches)) == 40
-    assert batcher.pending_points == 0
-
-
-async def test_a_part_larger_than_all_room_still_moves() -> None:
-    recorder = Recorder()
-    async with running(recorder, max_pending_points=10, max_batch_points=10, flush_rows=5) as batcher:
-        await batcher.submit(part(50))
+    async with running(recorder, insert_rows_max=10, flush_rows=5) as batcher:
+        batcher.submit(part(50))
         await until(lambda: recorder.batches)
     assert recorder.batches == [[50]]
+
+
+async def test_I10_a_small_run_does_not_wait_behind_a_large_one() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with running(recorder, flush_rows=100, insert_rows_max=300, inserts_at_once=1) as batcher:
+        batcher.submit(part(100))
+        await until(lambda: recorder.batches)
+        for _ in range(20):
+            batcher.submit(part(100, run=1))
+        batcher.submit(part(1, run=2))
+        recorder.gate.set()
+        await until(lambda: len(recorder.batches) > 1)
+        assert recorder.batches[1] == [100, 1, 100]
+    assert sum(map(sum, recorder.batches)) == 2101
+
+
+async def test_what_is_pending_and_how_old_it_is_can_be_asked() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with running(recorder, flush_rows=10) as batcher:
+        assert (batcher.pending_points, batcher.oldest_age_s()) == (0, 0.0)
+        batcher.submit(part(10))
+        await until(lambda: recorder.batches)
+        batcher.submit(part(3))
+        assert batcher.pending_points == 13
+        assert batcher.oldest_age_s() > 0
 
 
 async def test_no_more_inserts_at_once_than_allowed_and_nothing_is_left() -> None:
     recorder = Recorder()
     async with running(recorder, flush_rows=1, inserts_at_once=2) as batcher:
         for _ in range(50):
-            await batcher.submit(part(1))
+            batcher.submit(part(1))
     assert recorder.most_running <= 2
     assert sum(map(sum, recorder.batches)) == 50

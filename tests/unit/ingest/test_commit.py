@@ -38,7 +38,9 @@ def parts(values: list[float]) -> tuple[list[Part], list[Outcome | None]]:
     def made(index: int, value: float) -> Part:
         one = np.array([1], np.int64)
         block = PointBlock(Place(1, index, 0, 0), ("a",), one, one, one.astype(np.uint64), np.array([[value]]))
-        return Part(f"part-{index}", [block], [], 1, False, lambda outcome: outcomes.__setitem__(index, outcome))
+        return Part(
+            f"part-{index}", [block], [], 1, False, ("", 1), 0.0, lambda outcome: outcomes.__setitem__(index, outcome)
+        )
 
     return [made(index, value) for index, value in enumerate(values)], outcomes
 

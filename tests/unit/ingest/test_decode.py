@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decode import MAX_DOCUMENT_BYTES, MAX_TEXT_CHARS, Keys, decode
+from ingest.decode import MAX_DOCUMENT_BYTES, MAX_TEXT_CHARS, decode
+from ingest.keys import StreamKeys
 from runstream.store.points import Place
 from runstream.store.records import WriterIdentity
 from runstream.v1 import ingest_pb2, record_pb2
@@ -29,7 +30,7 @@ def batch(*blocks: dict[str, Any], records: list[record_pb2.Record] | None = Non
 
 
 def test_a_good_block_becomes_columns() -> None:
-    decoded = decode(batch(GOOD), WHO, Keys(), max_points=100)
+    decoded = decode(batch(GOOD), WHO, StreamKeys(1000), max_points=100)
     (block,) = decoded.blocks
     assert (block.keys, block.steps.tolist(), block.vers.tolist()) == (("a", "b"), [5, 6], [10, 11])
     assert block.values.tolist() == [[1, 2], [3, 4]]
@@ -54,7 +55,7 @@ def test_a_good_block_becomes_columns() -> None:
 )
 def test_a_bad_block_is_refused_alone(change: dict[str, Any], reason: str, field: str) -> None:
     bad = {**GOOD, **change}
-    decoded = decode(batch(GOOD, bad, GOOD), WHO, Keys(), max_points=100)
+    decoded = decode(batch(GOOD, bad, GOOD), WHO, StreamKeys(1000), max_points=100)
     assert len(decoded.blocks) == 2
     (refusal,) = decoded.refusals
     assert record_pb2.RefusalReason.Name(refusal.reason) == f"REFUSAL_REASON_{reason}"
@@ -64,7 +65,7 @@ def test_a_bad_block_is_refused_alone(change: dict[str, Any], reason: str, field
 
 
 def test_more_points_than_a_batch_may_have_are_refused_with_the_limit() -> None:
-    decoded = decode(batch(GOOD, GOOD), WHO, Keys(), max_points=6)
+    decoded = decode(batch(GOOD, GOOD), WHO, StreamKeys(1000), max_points=6)
     (refusal,) = decoded.refusals
     assert decoded.points == 4
     assert "limit" in refusal.message
@@ -75,7 +76,7 @@ def test_more_points_than_a_batch_may_have_are_refused_with_the_limit() -> None:
 def test_a_bad_key_costs_its_own_points_only(key: str) -> None:
     message = batch(GOOD)
     message.new_keys[1].key = key
-    decoded = decode(message, WHO, Keys(), max_points=100)
+    decoded = decode(message, WHO, StreamKeys(1000), max_points=100)
     (block,) = decoded.blocks
     assert (block.keys, block.values.tolist()) == (("a",), [[1, 2]])
     assert [refusal.count for refusal in decoded.refusals] == [2]
@@ -98,14 +99,14 @@ def document(text: str, kind: record_pb2.Document.Kind.ValueType = record_pb2.Do
     ],
 )
 def test_a_bad_record_is_refused_alone(record: record_pb2.Record, field: str) -> None:
-    decoded = decode(batch(GOOD, records=[record, document('{"a": 1}')]), WHO, Keys(), max_points=100)
+    decoded = decode(batch(GOOD, records=[record, document('{"a": 1}')]), WHO, StreamKeys(1000), max_points=100)
     assert [refusal.field for refusal in decoded.refusals] == [field]
     assert decoded.points == 4
     assert [row["doc"] for table, row in decoded.rows if table == "run_documents"] == ['{"a": 1}']
 
 
 def test_an_empty_record_and_an_unknown_kind_say_nothing() -> None:
-    decoded = decode(batch(records=[record_pb2.Record(seq=11)]), WHO, Keys(), max_points=100)
+    decoded = decode(batch(records=[record_pb2.Record(seq=11)]), WHO, StreamKeys(1000), max_points=100)
     assert (decoded.rows, decoded.refusals) == ([], [])
 
 
@@ -126,7 +127,7 @@ def test_any_block_is_answered_and_every_value_accounted_for(
     message = batch(
         {"key_ids": key_ids, "steps": steps, "timestamps_ms": times, "seq_offsets": offsets, "values": values}
     )
-    decoded = decode(message, WHO, Keys(), max_points=100)
+    decoded = decode(message, WHO, StreamKeys(1000), max_points=100)
     assert decoded.points + sum(refusal.count for refusal in decoded.refusals) == len(values)
 
 
@@ -136,4 +137,4 @@ def test_any_bytes_that_parse_are_answered(data: bytes) -> None:
         message = ingest_pb2.Batch.FromString(data)
     except Exception:  # grpc answers these itself
         return
-    decode(message, WHO, Keys(), max_points=100)
+    decode(message, WHO, StreamKeys(1000), max_points=100)
