@@ -15,15 +15,15 @@ import operator
 import os
 import struct
 import threading
-import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import SupportsIndex
 from zlib import crc32
 
 from runstream.names import MAX_KEY_BYTES, has_control_characters
+from runstream.spool.clock import later_us, wall_us
 from runstream.spool.frame import FRAME_HEADER, record_frame, row_struct, schema_frame, segment_header
 
 SEGMENT_MAX_BYTES = 64 << 20
@@ -66,16 +66,25 @@ class SpoolWriter:
         directory: the writer's directory; must not exist.
         identity: what ``writer.json`` says of the writer.
         segment_max_bytes: size at which a new segment begins.
+        now_us: the wall clock; it may jump, the times of records only rise.
     """
 
     def __init__(
-        self, directory: Path, identity: Mapping[str, object], *, segment_max_bytes: int = SEGMENT_MAX_BYTES
+        self,
+        directory: Path,
+        identity: Mapping[str, object],
+        *,
+        segment_max_bytes: int = SEGMENT_MAX_BYTES,
+        now_us: Callable[[], int] = wall_us,
     ) -> None:
         directory.mkdir(parents=True)
         self.directory = directory
         self.lock = threading.Lock()
         self.sent_points = 0
         self._segment_max_bytes = segment_max_bytes
+        self._now_us = now_us
+        # Ingest places the open of a stream, which says "running", at the writer's start.
+        self._last_us = int(str(identity.get("started_us", 0)))
         self._segment = 0
         self._fd = -1
         self._size = 0
@@ -125,7 +134,7 @@ class SpoolWriter:
 
         Returns whether it was written.
         """
-        return self._append(record_frame({"timeUs": _now_us(), **record}))
+        return self._append(self._record_frame(record))
 
     def refuse(self, reason: str, field: str, message: str, count: int) -> None:
         """Counts points that are refused before they reach the spool; written by ``flush_refusals``."""
@@ -157,7 +166,7 @@ class SpoolWriter:
                 "message": refused.message,
                 "count": str(refused.count),
             }
-            if self._append(record_frame({"timeUs": _now_us(), "refused": record})):
+            if self._append(self._record_frame({"refused": record})):
                 del self._refused[key]
                 written.append(refused)
         return written
@@ -247,6 +256,10 @@ class SpoolWriter:
                 kept[key] = value
         return kept
 
+    def _record_frame(self, record: Mapping[str, object]) -> bytes:
+        self._last_us = later_us(self._last_us, self._now_us())
+        return record_frame({"timeUs": str(self._last_us), **record})
+
     def _append(self, frame: bytes) -> bool:
         try:
             written = os.write(self._fd, frame)
@@ -309,10 +322,6 @@ def _flat(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, o
 def _shown(key: object) -> str:
     text = key if isinstance(key, str) and not has_control_characters(key) else ascii(key)
     return text[:_SHOWN_KEY_CHARS]
-
-
-def _now_us() -> str:
-    return str(time.time_ns() // 1000)
 
 
 def _narrow_enough(data: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
