@@ -21,6 +21,7 @@ from runstream.errors import InvalidField
 DEFAULT_BASE_URL = "http://127.0.0.1:8080"
 Mode = Literal["online", "offline", "disabled"]
 _MODES = ("online", "offline", "disabled")
+_LEAST_SPOOL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,9 @@ class Settings:
         finish_timeout_s: longest that ``finish()`` waits for the receipt. The forwarder goes on after it.
         unreachable_timeout_s: the same while no server answers: shorter, as waiting holds a GPU for nothing.
         give_up_after_s: how long the forwarder goes on without progress once the process has gone.
+        spool_max_bytes: most bytes that one process's spool may take on disk. What is logged past it is dropped and
+            counted, until the server has taken some. 50 GiB are a week of 100 rows a second with 100 values each;
+            a limit keeps an outage from filling the disk that checkpoints need.
         quiet: print nothing but warnings.
     """
 
@@ -61,6 +65,7 @@ class Settings:
     finish_timeout_s: float = 60.0
     unreachable_timeout_s: float = 5.0
     give_up_after_s: float = 300.0
+    spool_max_bytes: int = 50 << 30
     quiet: bool = False
 
     def __repr__(self) -> str:
@@ -80,6 +85,9 @@ class Settings:
         for name in ("finish_timeout_s", "unreachable_timeout_s", "give_up_after_s"):
             if not getattr(self, name) >= 0:
                 raise InvalidField(name, f"must be 0 or more seconds, not {getattr(self, name)}")
+        if self.spool_max_bytes < _LEAST_SPOOL_BYTES:
+            least = f"{_LEAST_SPOOL_BYTES:,} or more bytes"
+            raise InvalidField("spool_max_bytes", f"must be {least}, not {self.spool_max_bytes:,}")
 
 
 def load(arguments: Mapping[str, object | None], environ: Mapping[str, str] = os.environ) -> Settings:
@@ -155,6 +163,8 @@ def _converted(name: str, wanted: str, given: object) -> object:
     try:
         if wanted == "float":
             return float(given)  # type: ignore[arg-type]
+        if wanted == "int":
+            return int(given)  # type: ignore[call-overload]
         if wanted == "bool":
             return given if isinstance(given, bool) else str(given).lower() in ("1", "true", "yes", "on")
         if wanted.startswith("tuple"):

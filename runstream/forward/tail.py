@@ -91,7 +91,6 @@ class WriterTail:
             keys = KeyTable()
             while (chunk := await self._next_chunk(reader, stream)) is not None:
                 await self._send_chunk(stream, chunk, keys)
-                self._delete_acked(reader)
             return await self._close_account(stream)
         finally:
             reader.close()
@@ -102,6 +101,7 @@ class WriterTail:
         while True:
             has_gone = not self.writer_is_alive()
             await self._heartbeat_if_due(stream)
+            self._delete_acked(reader)  # also while nothing comes: a writer whose spool is full waits for it
             if stream.draining:
                 await self._wait_for_acks(stream)
                 raise StreamEnded(None, "server is draining")
