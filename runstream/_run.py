@@ -190,6 +190,7 @@ class Run:
                 "rank": who.rank,
                 "world_size": who.world_size,
                 "writer": writer_id,
+                "forwarder": self._settings.forwarder if self._settings.mode == "online" else "none",
                 "host": socket.gethostname(),
                 "process_id": os.getpid(),
                 "started_us": time.time_ns() // 1000,

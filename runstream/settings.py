@@ -21,6 +21,8 @@ from runstream.errors import InvalidField
 DEFAULT_BASE_URL = "http://127.0.0.1:8080"
 Mode = Literal["online", "offline", "disabled"]
 _MODES = ("online", "offline", "disabled")
+ForwarderChoice = Literal["own", "node"]
+_FORWARDERS = ("own", "node")
 _LEAST_SPOOL_BYTES = 1 << 20
 
 
@@ -34,6 +36,7 @@ class Settings:
         entity: team or user; empty means the key's own.
         project: project of the run.
         mode: ``online`` spools and forwards, ``offline`` only spools, ``disabled`` does nothing.
+        forwarder: ``own`` starts a forwarder beside the run, ``node`` relies on the node's ``runstream sync --follow``.
         dir: where the spool goes; its own folder ``runstream-runs`` is made there.
         run_id: id of the run; made up when empty.
         name: name shown to people.
@@ -55,6 +58,7 @@ class Settings:
     entity: str = ""
     project: str = "uncategorized"
     mode: Mode = "online"
+    forwarder: ForwarderChoice = "own"
     dir: str = "."
     run_id: str = ""
     name: str = ""
@@ -77,6 +81,8 @@ class Settings:
         """Raises InvalidField naming the first setting that cannot be."""
         if self.mode not in _MODES:
             raise InvalidField("mode", f"must be one of {', '.join(_MODES)}, not {self.mode!r}")
+        if self.forwarder not in _FORWARDERS:
+            raise InvalidField("forwarder", f"must be one of {', '.join(_FORWARDERS)}, not {self.forwarder!r}")
         for name in ("project", "entity", "run_id"):
             value = getattr(self, name)
             problem = names.name_problem(value) if value or name == "project" else None

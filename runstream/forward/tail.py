@@ -7,9 +7,7 @@ everything after the last ack is read and sent again.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded
 from runstream.spool.clock import later_us, wall_us
 from runstream.spool.ledger import InFlight, Ledger
+from runstream.spool.places import WRITER_LOCK, is_locked
 from runstream.spool.reader import Chunk, SpoolReader
 from runstream.v1 import common_pb2, ingest_pb2, record_pb2
 
@@ -172,14 +171,7 @@ class WriterTail:
 
     def writer_is_alive(self) -> bool:
         """Whether the training process still holds its lock."""
-        fd = os.open(self.directory / "writer.lock", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return is_locked(self.directory / WRITER_LOCK)
 
     def _saw_time(self, time_us: int) -> None:
         self.ledger.account.clock_us = max(self.ledger.account.clock_us, time_us)

@@ -35,6 +35,7 @@ def test_values_are_converted() -> None:
     ("field", "value"),
     [
         ("mode", "sometimes"),
+        ("forwarder", "mine"),
         ("project", "a/b"),
         ("project", "x" * 129),
         ("run_id", "a\nb"),
