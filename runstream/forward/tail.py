@@ -7,9 +7,7 @@ everything after the last ack is read and sent again.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +17,9 @@ from runstream.forward.backoff import delay_s
 from runstream.forward.encode import KeyTable, batch_points, encode
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded
+from runstream.spool.clock import later_us, wall_us
 from runstream.spool.ledger import InFlight, Ledger
+from runstream.spool.places import WRITER_LOCK, is_locked
 from runstream.spool.reader import Chunk, SpoolReader
 from runstream.v1 import common_pb2, ingest_pb2, record_pb2
 
@@ -38,17 +38,26 @@ class WriterTail:
         connect: makes a stream whose acks and refusals go to the given ledger.
         settings: the forwarder's settings.
         report: told how it goes: a state and a message, for the training process to print.
+        now_us: the wall clock; it may jump.
     """
 
     def __init__(
-        self, directory: Path, connect: Connect, settings: ForwardSettings, report: Callable[[str, str], None]
+        self,
+        directory: Path,
+        connect: Connect,
+        settings: ForwardSettings,
+        report: Callable[[str, str], None],
+        *,
+        now_us: Callable[[], int] = wall_us,
     ) -> None:
         self.directory = directory
         self.ledger = Ledger(directory)
         self._connect = connect
         self._settings = settings
         self._report = report
+        self._now_us = now_us
         self._identity: dict[str, Any] = json.loads((directory / "writer.json").read_text("utf-8"))
+        self._saw_time(int(self._identity["started_us"]))
         self._next_virtual_seq = 0
         self._last_progress = time.monotonic()
         self._last_heartbeat = time.monotonic()
@@ -81,7 +90,6 @@ class WriterTail:
             keys = KeyTable()
             while (chunk := await self._next_chunk(reader, stream)) is not None:
                 await self._send_chunk(stream, chunk, keys)
-                self._delete_acked(reader)
             return await self._close_account(stream)
         finally:
             reader.close()
@@ -92,6 +100,7 @@ class WriterTail:
         while True:
             has_gone = not self.writer_is_alive()
             await self._heartbeat_if_due(stream)
+            self._delete_acked(reader)  # also while nothing comes: a writer whose spool is full waits for it
             if stream.draining:
                 await self._wait_for_acks(stream)
                 raise StreamEnded(None, "server is draining")
@@ -125,6 +134,7 @@ class WriterTail:
             )
         )
         for record in batch.records:
+            self._saw_time(record.time_us)
             if record.HasField("refused"):
                 self._keep_own_refusal(record.seq, record.refused)
         self._last_progress = time.monotonic()
@@ -135,10 +145,10 @@ class WriterTail:
         seq = max(self._next_virtual_seq, self.ledger.account.acked_seq_inclusive + 1)
         if not (self.ledger.account.state or any(batch.state for batch in self.ledger.in_flight)):
             crashed = record_pb2.WriterState(state=common_pb2.RUN_STATE_CRASHED)
-            await self._send_record(stream, record_pb2.Record(seq=seq, time_us=_now_us(), writer=crashed))
+            await self._send_record(stream, record_pb2.Record(seq=seq, time_us=self._next_time_us(), writer=crashed))
             seq += 1
         await self._wait_for_acks(stream)
-        account = record_pb2.Record(seq=seq, time_us=_now_us(), receipt=self._receipt())
+        account = record_pb2.Record(seq=seq, time_us=self._next_time_us(), receipt=self._receipt())
         await self._send_record(stream, account)
         await self._wait_for_acks(stream)
         receipt = self.ledger.close()
@@ -158,18 +168,20 @@ class WriterTail:
         now = time.monotonic()
         if now - self._last_heartbeat >= self._settings.heartbeat_s:
             self._last_heartbeat = now
-            await stream.heartbeat(_now_us(), self._receipt())
+            await stream.heartbeat(self._next_time_us(), self._receipt())
 
     def writer_is_alive(self) -> bool:
         """Whether the training process still holds its lock."""
-        fd = os.open(self.directory / "writer.lock", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return is_locked(self.directory / WRITER_LOCK)
+
+    def _saw_time(self, time_us: int) -> None:
+        self.ledger.account.clock_us = max(self.ledger.account.clock_us, time_us)
+
+    def _next_time_us(self) -> int:
+        """A time after all that was said; on disk before it is said, or the next forwarder might go below it."""
+        self._saw_time(later_us(self.ledger.account.clock_us, self._now_us()))
+        self.ledger.keep()
+        return self.ledger.account.clock_us
 
     def _receipt(self) -> record_pb2.Receipt:
         account = self.ledger.account
@@ -228,7 +240,3 @@ class WriterTail:
     def _should_give_up(self) -> bool:
         stalled = time.monotonic() - self._last_progress > self._settings.give_up_after_s
         return stalled and not self.writer_is_alive()
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

@@ -31,6 +31,8 @@ class Account:
     state: int = 0
     """How the writer ended, a RunState; 0 while it has not said."""
     exit_code: int = 0
+    clock_us: int = 0
+    """Latest time that was said of the writer, by itself or by a forwarder."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class Ledger:
             if batch.state:
                 self.account.state, self.account.exit_code = batch.state, batch.exit_code
             self.account.acked_seq_inclusive = last
+        self.keep()
+
+    def keep(self) -> None:
+        """Puts the account on disk, so that the next forwarder takes it up."""
         write_json(self.directory / ACKED_FILE, asdict(self.account))
 
     def keep_refusal(self, entry: Mapping[str, Any]) -> None:
@@ -94,7 +100,8 @@ class Ledger:
 
     def close(self) -> dict[str, Any]:
         """Closes the account: writes the receipt and returns it."""
-        receipt = {**asdict(self.account), "complete": not self.account.gaps, "refusals": self.refusals()}
+        account = {name: value for name, value in asdict(self.account).items() if name != "clock_us"}
+        receipt = {**account, "complete": not self.account.gaps, "refusals": self.refusals()}
         write_json(self.directory / RECEIPT_FILE, receipt)
         return receipt
 
