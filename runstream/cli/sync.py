@@ -14,8 +14,9 @@ from runstream import settings as settings_module
 from runstream._run import SPOOL_FOLDER
 from runstream.endpoints import find_endpoints
 from runstream.errors import InvalidField
-from runstream.forward.chain import Forwarder, only_forwarder, open_writers
+from runstream.forward.chain import Forwarder, only_forwarder
 from runstream.forward.settings import ForwardSettings
+from runstream.spool.ledger import RECEIPT_FILE
 
 EXAMPLE = "runstream sync runstream-runs"
 
@@ -85,5 +86,5 @@ def _run_dirs(directory: Path) -> Iterator[Path]:
     """Run directories with an open account, at or below a directory."""
     for identity in directory.rglob("writer.json"):
         run_dir = identity.parent.parent
-        if identity.parent in open_writers(run_dir):
+        if not (identity.parent / RECEIPT_FILE).exists():
             yield run_dir.absolute()

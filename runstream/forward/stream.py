@@ -59,6 +59,7 @@ class PublishStream:
         api_key: sent as the call's metadata.
         on_ack: called with the acked sequence.
         on_refusal: called with a refusal's fields.
+        opening: how many streams may be opened at once: thousands would time each other out.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class PublishStream:
         api_key: str,
         on_ack: Callable[[int], None],
         on_refusal: Callable[[Mapping[str, Any]], None],
+        opening: asyncio.Semaphore,
     ) -> None:
         metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
         self._call = ingest_pb2_grpc.IngestServiceStub(channel).Publish(metadata=metadata)
         self._on_ack = on_ack
         self._on_refusal = on_refusal
+        self._opening = opening
         self._listener: asyncio.Task[None] | None = None
         self.opened = ingest_pb2.Opened()
         self.heard = asyncio.Event()
@@ -85,7 +88,7 @@ class PublishStream:
             StreamEnded: the server refused, or could not be reached.
         """
         try:
-            async with asyncio.timeout(_OPEN_TIMEOUT_S):
+            async with self._opening, asyncio.timeout(_OPEN_TIMEOUT_S):
                 await self._write(ingest_pb2.PublishRequest(open=message))
                 answer = await self._call.read()
         except TimeoutError:

@@ -19,6 +19,7 @@ from runstream.forward.backoff import delay_s
 from runstream.forward.encode import KeyTable, batch_points, encode
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded
+from runstream.forward.watch import Watch, Watched
 from runstream.spool.ledger import InFlight, Ledger
 from runstream.spool.reader import Chunk, SpoolReader
 from runstream.v1 import common_pb2, ingest_pb2, record_pb2
@@ -38,16 +39,26 @@ class WriterTail:
         connect: makes a stream whose acks and refusals go to the given ledger.
         settings: the forwarder's settings.
         report: told how it goes: a state and a message, for the training process to print.
+        watch: looks after the spool while it is silent.
+        read_bytes: how much may be read at once now.
     """
 
     def __init__(
-        self, directory: Path, connect: Connect, settings: ForwardSettings, report: Callable[[str, str], None]
+        self,
+        directory: Path,
+        connect: Connect,
+        settings: ForwardSettings,
+        report: Callable[[str, str], None],
+        watch: Watch,
+        read_bytes: Callable[[], int],
     ) -> None:
         self.directory = directory
         self.ledger = Ledger(directory)
         self._connect = connect
         self._settings = settings
         self._report = report
+        self._watch = watch
+        self._read_bytes = read_bytes
         self._identity: dict[str, Any] = json.loads((directory / "writer.json").read_text("utf-8"))
         self._next_virtual_seq = 0
         self._last_progress = time.monotonic()
@@ -75,11 +86,12 @@ class WriterTail:
     async def _forward_once(self) -> dict[str, Any]:
         stream = await self._connect(self.ledger)
         reader = SpoolReader(self.directory, after_seq=self.ledger.account.acked_seq_inclusive)
+        spool = Watched(reader.has_more, self.writer_is_alive, stream.heard.set, bool(self.ledger.account.state))
         try:
             await stream.open(self._open_message())
             self._report("connected", "")
             keys = KeyTable()
-            while (chunk := await self._next_chunk(reader, stream)) is not None:
+            while (chunk := await self._next_chunk(reader, stream, spool)) is not None:
                 await self._send_chunk(stream, chunk, keys)
                 self._delete_acked(reader)
             return await self._close_account(stream)
@@ -87,7 +99,7 @@ class WriterTail:
             reader.close()
             await stream.close()
 
-    async def _next_chunk(self, reader: SpoolReader, stream: PublishStream) -> Chunk | None:
+    async def _next_chunk(self, reader: SpoolReader, stream: PublishStream, spool: Watched) -> Chunk | None:
         """Waits for more; None once the writer has gone and all of it is read."""
         while True:
             has_gone = not self.writer_is_alive()
@@ -95,12 +107,16 @@ class WriterTail:
             if stream.draining:
                 await self._wait_for_acks(stream)
                 raise StreamEnded(None, "server is draining")
-            chunk = reader.read()  # after the look at the lock: what it wrote last is then there
+            # After the look at the lock: what it wrote last is then there.
+            chunk = reader.read(max_bytes=self._read_bytes())
             if chunk is not None:
+                spool.grew_at = asyncio.get_running_loop().time()
+                spool.is_ending = any("writer" in record for _, record in chunk.records)
                 return chunk
             if has_gone:
                 return None
-            await stream.wait(self._settings.poll_s)
+            self._watch.wait_for(spool)
+            await stream.wait(max(0.0, self._last_heartbeat + self._settings.heartbeat_s - time.monotonic()))
 
     async def _send_chunk(self, stream: PublishStream, chunk: Chunk, keys: KeyTable) -> None:
         self._note_damage(chunk)
