@@ -11,6 +11,7 @@ import json
 import random
 import sys
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 import grpc.aio
@@ -36,7 +37,8 @@ class Plan:
         batches: batches of each stream.
         rows: rows of a batch.
         keys: keys of a row.
-        interval_s: from one batch of a stream to its next; 0 sends the next on the ack.
+        interval_s: from one batch of a stream to its next, whether acked or not.
+        window: most batches of a stream without an ack.
         heartbeat_s: from one heartbeat to the next; 0 sends none.
         hold_s: how long streams stay open after their last ack.
     """
@@ -50,6 +52,7 @@ class Plan:
     rows: int = 1
     keys: int = 3
     interval_s: float = 0.0
+    window: int = 1
     heartbeat_s: float = 0.0
     hold_s: float = 0.0
 
@@ -137,17 +140,18 @@ async def _stream(
             await call.read()
         writing = asyncio.Lock()  # a call takes one write at a time
         beats = asyncio.create_task(_heartbeats(call, plan, writing)) if plan.heartbeat_s else None
-        await asyncio.sleep(random.random() * plan.interval_s)  # streams are not in step
+        sent: deque[float] = deque()
+        room = asyncio.Semaphore(plan.window)
+        hearing = asyncio.create_task(_hear(call, plan, sent, room, tally))
+        began = time.perf_counter() + random.random() * plan.interval_s  # streams are not in step
         for place, message in enumerate(messages):
-            sent = time.perf_counter()
+            due = began + place * plan.interval_s
+            await asyncio.sleep(due - time.perf_counter())
+            await room.acquire()
+            sent.append(due if plan.interval_s else time.perf_counter())
             async with writing:
                 await call.write(message)
-            await _acked(call, (place + 1) * plan.rows, tally)
-            took = time.perf_counter() - sent
-            tally.ack_s.append(took)
-            tally.acked += plan.rows * plan.keys
-            if plan.interval_s:
-                await asyncio.sleep(max(0.0, plan.interval_s - took))
+        await hearing
         await asyncio.sleep(plan.hold_s)
         if beats is not None:
             beats.cancel()
@@ -159,15 +163,26 @@ async def _stream(
         tally.broken.append(repr(error)[:200])
 
 
-async def _acked(call: grpc.aio.StreamStreamCall, seq: int, tally: Tally) -> None:
-    while True:
-        answer = await call.read()
-        if not isinstance(answer, ingest_pb2.PublishResponse):
-            raise ConnectionError("stream ended")
-        if answer.HasField("refusal"):
-            tally.refused += answer.refusal.count
-        if answer.HasField("ack") and answer.ack.acked_seq_inclusive >= seq:
-            return
+async def _hear(
+    call: grpc.aio.StreamStreamCall, plan: Plan, sent: deque[float], room: asyncio.Semaphore, tally: Tally
+) -> None:
+    """Until all batches are acked. A batch's time counts from when it was due, not from when there was room for it."""
+    acked = 0
+    try:
+        while acked < plan.batches:
+            answer = await call.read()
+            if not isinstance(answer, ingest_pb2.PublishResponse):
+                raise ConnectionError("stream ended")
+            if answer.HasField("refusal"):
+                tally.refused += answer.refusal.count
+            while answer.HasField("ack") and sent and (acked + 1) * plan.rows <= answer.ack.acked_seq_inclusive:
+                acked += 1
+                tally.acked += plan.rows * plan.keys
+                tally.ack_s.append(time.perf_counter() - sent.popleft())
+                room.release()
+    finally:
+        for _ in range(plan.batches):
+            room.release()  # whoever waits for room meets the broken stream
 
 
 async def _heartbeats(call: grpc.aio.StreamStreamCall, plan: Plan, writing: asyncio.Lock) -> None:
