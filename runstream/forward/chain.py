@@ -26,10 +26,15 @@ from runstream.errors import RunstreamError
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded, open_channel
 from runstream.forward.tail import GaveUp, WriterTail
+from runstream.forward.watch import Watch
 from runstream.spool.ledger import RECEIPT_FILE, Ledger, write_json
 from runstream.spool.places import FORWARDER_LOCK
 
 _LOOK_FOR_WRITERS_S = 0.2
+_OPENING_AT_ONCE = 64
+# What all tails together read and hold at once; each reads its share, so thousands with a backlog fit too.
+_READ_BYTES = 64 << 20
+_READ_BYTES_MIN, _READ_BYTES_MAX = 16 << 10, 4 << 20
 # A channel that is left for a new one may still carry last acks of other writers.
 _CHANNEL_GRACE_S = 10.0
 
@@ -62,11 +67,14 @@ class Forwarder:
         self._settings = settings
         self._leave_living = leave_living
         self._listener = listener or Listener()
+        self._watch = Watch(settings.poll_s, settings.idle_poll_s)
         self._channel: grpc.aio.Channel | None = None
         self._channel_of: dict[Path, grpc.aio.Channel] = {}
         self._connecting = asyncio.Lock()
+        self._opening = asyncio.Semaphore(_OPENING_AT_ONCE)
         self._closing: set[asyncio.Task[None]] = set()
         self._state: dict[Path, dict[str, str]] = {}
+        self._tails = 0
         self.receipts: dict[str, dict[str, Any]] = {}
         self.gave_up: dict[str, str] = {}
 
@@ -84,16 +92,27 @@ class Forwarder:
             run_dir: the run's directory, whose only forwarder this is.
             besides: names of writers' directories to leave alone.
         """
-        tasks: dict[Path, asyncio.Task[None]] = {}
+        tasks: dict[str, asyncio.Task[None]] = {}
+        running: set[asyncio.Task[None]] = set()
+        all_ended = asyncio.Event()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            if not running:
+                all_ended.set()
+
         try:
             while True:
-                for directory in open_writers(run_dir):
-                    if directory not in tasks and directory.name not in besides:
-                        tasks[directory] = asyncio.create_task(self._forward(directory))
-                running = [task for task in tasks.values() if not task.done()]
+                for directory in open_writers(run_dir, besides=tasks):
+                    if directory.name not in besides:
+                        task = tasks[directory.name] = asyncio.create_task(self._forward(directory))
+                        running.add(task)
+                        task.add_done_callback(ended)
                 if not running:
                     break
-                await asyncio.wait(running, timeout=_LOOK_FOR_WRITERS_S, return_when=asyncio.FIRST_COMPLETED)
+                all_ended.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(all_ended.wait(), _LOOK_FOR_WRITERS_S)
             for task in tasks.values():
                 task.result()  # a defect in a tail must not end in silence
         finally:
@@ -113,9 +132,10 @@ class Forwarder:
     async def _forward(self, directory: Path) -> None:
         connect = functools.partial(self._connect, directory)
         report = functools.partial(self._report, directory)
-        tail = WriterTail(directory, connect, self._settings, report)
+        tail = WriterTail(directory, connect, self._settings, report, self._watch, self._read_bytes)
         if self._leave_living and tail.writer_is_alive():
             return
+        self._tails += 1
         try:
             receipt = self.receipts[directory.name] = await tail.run()
             self._listener.closed(directory, receipt)
@@ -123,7 +143,11 @@ class Forwarder:
             self.gave_up[directory.name] = str(error)
             self._listener.gave_up(directory, str(error))
         finally:
+            self._tails -= 1
             self._channel_of.pop(directory, None)
+
+    def _read_bytes(self) -> int:
+        return min(_READ_BYTES_MAX, max(_READ_BYTES_MIN, _READ_BYTES // max(1, self._tails)))
 
     async def _connect(self, directory: Path, ledger: Ledger) -> PublishStream:
         async with self._connecting:  # one tail asks, the others use its channel
@@ -134,7 +158,7 @@ class Forwarder:
                     raise StreamEnded(None, error.message) from error
                 self._channel = open_channel(endpoints)
             channel = self._channel_of[directory] = self._channel
-        return PublishStream(channel, self._settings.api_key, ledger.acked, ledger.refusal)
+        return PublishStream(channel, self._settings.api_key, ledger.acked, ledger.refusal, self._opening)
 
     def _report(self, directory: Path, state: str, message: str) -> None:
         """Tells the training process how it goes; only changes are written."""
@@ -152,9 +176,12 @@ class Forwarder:
             write_json(directory.parent / "forwarder.json", {**said, "base_url": self._settings.base_url})
 
 
-def open_writers(run_dir: Path) -> list[Path]:
-    """Writers' directories whose account is not closed."""
-    return sorted(entry.parent for entry in run_dir.glob("*/writer.json") if not (entry.parent / RECEIPT_FILE).exists())
+def open_writers(run_dir: Path, *, besides: Container[str] = ()) -> list[Path]:
+    """Writers' directories whose account is not closed, without those whose names are known already."""
+    with os.scandir(run_dir) as entries:
+        names = sorted(entry.name for entry in entries if entry.name not in besides)
+    found = [run_dir / name for name in names if os.path.exists(run_dir / name / "writer.json")]
+    return [directory for directory in found if not (directory / RECEIPT_FILE).exists()]
 
 
 @contextlib.contextmanager

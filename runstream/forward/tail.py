@@ -17,6 +17,7 @@ from runstream.forward.backoff import delay_s
 from runstream.forward.encode import KeyTable, batch_points, encode
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded
+from runstream.forward.watch import Watch, Watched
 from runstream.spool.clock import later_us, wall_us
 from runstream.spool.ledger import InFlight, Ledger
 from runstream.spool.places import WRITER_LOCK, is_locked
@@ -38,6 +39,8 @@ class WriterTail:
         connect: makes a stream whose acks and refusals go to the given ledger.
         settings: the forwarder's settings.
         report: told how it goes: a state and a message, for the training process to print.
+        watch: looks after the spool while it is silent.
+        read_bytes: how much may be read at once now.
         now_us: the wall clock; it may jump.
     """
 
@@ -47,6 +50,8 @@ class WriterTail:
         connect: Connect,
         settings: ForwardSettings,
         report: Callable[[str, str], None],
+        watch: Watch,
+        read_bytes: Callable[[], int],
         *,
         now_us: Callable[[], int] = wall_us,
     ) -> None:
@@ -55,6 +60,8 @@ class WriterTail:
         self._connect = connect
         self._settings = settings
         self._report = report
+        self._watch = watch
+        self._read_bytes = read_bytes
         self._now_us = now_us
         self._identity: dict[str, Any] = json.loads((directory / "writer.json").read_text("utf-8"))
         self._saw_time(int(self._identity["started_us"]))
@@ -79,23 +86,24 @@ class WriterTail:
                 self._report("refused" if ended.is_permanent else "unreachable", str(ended))
                 if ended.is_permanent or self._should_give_up():
                     raise GaveUp(str(ended)) from ended
-                await asyncio.sleep(delay_s(max(failures, 1)))
+                await asyncio.sleep(max(delay_s(max(failures, 1)), ended.retry_after_s))
 
     async def _forward_once(self) -> dict[str, Any]:
         stream = await self._connect(self.ledger)
         reader = SpoolReader(self.directory, after_seq=self.ledger.account.acked_seq_inclusive)
+        spool = Watched(reader.has_more, self.writer_is_alive, stream.heard.set, bool(self.ledger.account.state))
         try:
             await stream.open(self._open_message())
             self._report("connected", "")
             keys = KeyTable()
-            while (chunk := await self._next_chunk(reader, stream)) is not None:
+            while (chunk := await self._next_chunk(reader, stream, spool)) is not None:
                 await self._send_chunk(stream, chunk, keys)
             return await self._close_account(stream)
         finally:
             reader.close()
             await stream.close()
 
-    async def _next_chunk(self, reader: SpoolReader, stream: PublishStream) -> Chunk | None:
+    async def _next_chunk(self, reader: SpoolReader, stream: PublishStream, spool: Watched) -> Chunk | None:
         """Waits for more; None once the writer has gone and all of it is read."""
         while True:
             has_gone = not self.writer_is_alive()
@@ -104,12 +112,16 @@ class WriterTail:
             if stream.draining:
                 await self._wait_for_acks(stream)
                 raise StreamEnded(None, "server is draining")
-            chunk = reader.read()  # after the look at the lock: what it wrote last is then there
+            # After the look at the lock: what it wrote last is then there.
+            chunk = reader.read(max_bytes=self._read_bytes())
             if chunk is not None:
+                spool.grew_at = asyncio.get_running_loop().time()
+                spool.is_ending = any("writer" in record for _, record in chunk.records)
                 return chunk
             if has_gone:
                 return None
-            await stream.wait(self._settings.poll_s)
+            self._watch.wait_for(spool)
+            await stream.wait(max(0.0, self._last_heartbeat + self._settings.heartbeat_s - time.monotonic()))
 
     async def _send_chunk(self, stream: PublishStream, chunk: Chunk, keys: KeyTable) -> None:
         self._note_damage(chunk)

@@ -61,6 +61,16 @@ class SpoolReader:
         self._doubts = 0
         self._lost_seqs = 0
         self._torn_bytes = 0
+        self._next_path = ""
+        self._seen_bytes = -1
+        """Size of the segment when nothing more could be read of it; -1 if that may change without its growing."""
+
+    def has_more(self) -> bool:
+        """Whether ``read`` may find something; two stat calls, where ``read`` lists the directory."""
+        if self._fd < 0 or self._seen_bytes < 0:
+            return True
+        has_grown = not self._is_damaged and os.fstat(self._fd).st_size != self._seen_bytes
+        return has_grown or os.path.exists(self._next_path)
 
     def read(self, *, max_bytes: int = READ_BYTES) -> Chunk | None:
         """Returns the next whole frames, or None if there are none yet. Never blocks."""
@@ -79,6 +89,8 @@ class SpoolReader:
                     return chunk
                 continue
             if not self._has_next():
+                in_doubt = stop is Stop.DAMAGED and not self._is_damaged
+                self._seen_bytes = -1 if in_doubt else self._offset + len(data)
                 return None
             # A next segment means that this one grows no more; what came between our read and the look at the
             # folder is read before moving on, and a tail that is torn now stays torn.
@@ -151,6 +163,8 @@ class SpoolReader:
             self._is_damaged, self._doubts = False, 0
             self._fd, self._segment, self._offset = fd, number, SEGMENT_HEADER.size
             self._schemas = {}
+            self._seen_bytes = -1
+            self._next_path = str(self.directory / f"{number + 1:08d}.spool")
             return True
         return False
 

@@ -16,9 +16,11 @@ from runstream.endpoints import Endpoints
 from runstream.errors import NotFound
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, open_channel
-from runstream.forward.tail import WriterTail
+from runstream.forward.tail import Connect, WriterTail
+from runstream.forward.watch import Watch
 from runstream.service.host import Addresses
 from runstream.spool.ledger import Ledger
+from runstream.spool.reader import READ_BYTES
 from runstream.spool.writer import SpoolWriter
 
 HOUR_US = 3_600_000_000
@@ -40,6 +42,11 @@ def written(server: Addresses, run: str) -> dict[str, Any]:
     return dict(writer)
 
 
+def tail_of(directory: Path, connect: Connect, settings: ForwardSettings, now_us: Callable[[], int]) -> WriterTail:
+    watch = Watch(settings.poll_s, settings.idle_poll_s)
+    return WriterTail(directory, connect, settings, lambda *said: None, watch, lambda: READ_BYTES, now_us=now_us)
+
+
 async def forward(
     server: Addresses, directory: Path, now_us: Callable[[], int], *, until: Callable[[], object] | None = None
 ) -> None:
@@ -47,10 +54,10 @@ async def forward(
     async with open_channel(Endpoints(server.grpc, is_secure=False)) as channel:
 
         async def connect(ledger: Ledger) -> PublishStream:
-            return PublishStream(channel, "", ledger.acked, ledger.refusal)
+            return PublishStream(channel, "", ledger.acked, ledger.refusal, asyncio.Semaphore())
 
-        settings = ForwardSettings(run_dir=directory.parent, base_url=server.http_url, heartbeat_s=0.0)
-        tail = WriterTail(directory, connect, settings, lambda state, message: None, now_us=now_us)
+        settings = ForwardSettings(run_dir=directory.parent, base_url=server.http_url, heartbeat_s=0.02)
+        tail = tail_of(directory, connect, settings, now_us)
         task = asyncio.create_task(tail.run())
         if until is None:
             await task
@@ -92,7 +99,7 @@ def test_a_forwarder_that_died_before_the_ack_of_its_receipt_is_outdone_by_the_n
         raise AssertionError
 
     def tail(now_us: int) -> WriterTail:
-        return WriterTail(directory, never, settings, lambda state, message: None, now_us=lambda: now_us)
+        return tail_of(directory, never, settings, lambda: now_us)
 
     first = tail(NOON_US + HOUR_US)
     said = first._next_time_us()
