@@ -1,4 +1,7 @@
-"""A fleet under random kills: trainers, their forwarders, two ingest processes and the engine behind them.
+"""A fleet under random kills, pauses and network faults: trainers, their forwarders, two ingests, the engine.
+
+    trainer ─ spool ─ forwarder ──[proxy]──► ingest ──[proxy]──► engine ◄── query
+      × 6               × 3                    × 2
 
 Every trainer is a real process that logs rows whose values follow from their step, and notes after each ``log()`` how
 many have returned. So what must be stored in the end is known to the row, whoever died when.
@@ -6,71 +9,27 @@ many have returned. So what must be stored in the end is known to the row, whoev
 
 from __future__ import annotations
 
-import os
+import contextlib
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from support.asking import points
+from fault.check import Report, Trainer, check_receipts, compare, count_duplicates
+from fault.network import Network
 from support.ports import free_ports
 from support.processes import Process, environ, run_cli, wait_until
+from support.proxy import Proxy
 
-# argv: file for the count, run id, rank. Ends by itself after a while, killed or not.
-TRAINER = """
-import os, sys, time, runstream
-out = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-run = runstream.init(project="storm", id=sys.argv[2], rank=int(sys.argv[3]), world_size=2, attempt=1,
-                     settings={"quiet": True, "finish_timeout_s": 2, "unreachable_timeout_s": 2})
-for step in range(4000):
-    run.log({"a": step + run.rank / 10, "b": -step}, step=step)
-    os.pwrite(out, b"%020d" % (step + 1), 0)
-    time.sleep(0.001)
-run.finish()
-"""
-
-
-@dataclass
-class Trainer:
-    """One process of a run."""
-
-    run: str
-    rank: int
-    counter: Path
-    process: subprocess.Popen[bytes]
-    was_killed: bool = False
-
-    def returned(self) -> int:
-        """How many log() calls returned."""
-        return int(self.counter.read_text() or 0) if self.counter.exists() else 0
-
-
-@dataclass
-class Report:
-    """What a storm did and what was found after it."""
-
-    seed: int
-    kills: Counter[str] = field(default_factory=Counter)
-    runs: int = 0
-    logged: int = 0
-    stored: int = 0
-    missing: int = 0
-    duplicates: int = 0
-    wrong: int = 0
-
-    def __str__(self) -> str:
-        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.kills.items()))
-        return (
-            f"seed {self.seed}: {self.kills.total()} kills and pauses ({kinds}), {self.runs} writers; points logged "
-            f"{self.logged:,}, stored {self.stored:,}, missing {self.missing}, duplicates {self.duplicates}, "
-            f"wrong {self.wrong}"
-        )
+_FLEET = 6
+_STEPS = 4000
+_RECORD_BYTES = 1 << 20
+_TRAINER = Path(__file__).with_name("trainer.py")
 
 
 class Storm:
@@ -80,57 +39,60 @@ class Storm:
         self.folder = folder
         self.random = random.Random(seed)
         self.report = Report(seed)
+        self._stack = contextlib.ExitStack()
         self.ports = free_ports(7)
         self.engine_url = f"http://127.0.0.1:{self.ports[0]}"
+        self._to_engine = self._proxy(self.ports[0])
+        self._to_ingests = [self._proxy(self.ports[2]), self._proxy(self.ports[4])]
+        hops = {"engine": self._to_engine, "ingest 1": self._to_ingests[0], "ingest 2": self._to_ingests[1]}
+        self.network = Network(self.random, hops, self.report.network)
         self.engine = self._start_engine()
-        self.ingests = [self._start_service("ingest", 1), self._start_service("ingest", 3)]
-        self.query = self._start_service("query", 5)
+        self.ingests = [self._start_ingest(0), self._start_ingest(1)]
+        self.query = _ready(["-P", "-m", "query", "--clickhouse", self.engine_url, *_at(self.ports[5], self.ports[6])])
         urls = ",".join(f"http://127.0.0.1:{self.ports[index]}" for index in (1, 3))
-        self.env = environ(RUNSTREAM_BASE_URL=urls, RUNSTREAM_GIVE_UP_AFTER_S="60")
-        (folder / "trainer.py").write_text(TRAINER)
+        self.env = environ(
+            RUNSTREAM_BASE_URL=urls,
+            RUNSTREAM_GIVE_UP_AFTER_S="90",
+            RUNSTREAM_FINISH_TIMEOUT_S="2",
+            RUNSTREAM_UNREACHABLE_TIMEOUT_S="2",
+        )
         self.trainers: list[Trainer] = []
 
-    def blow(self, hits: int) -> None:
-        """Hits so many processes, with a fleet of six trainers kept up meanwhile."""
-        blows: list[tuple[Callable[[], bool], int]] = [
-            (self._kill_trainer, 35),
-            (self._kill_forwarder, 45),
-            (self._pause_something, 8),
-            (self._kill_ingest, 9),
+    def blow(self, kills: int) -> None:
+        """Kills so many processes, and pauses others and harms connections meanwhile; keeps six trainers up."""
+        blows: list[tuple[Callable[[], object], int]] = [
+            (self._kill_trainer, 30),
+            (self._kill_forwarder, 40),
+            (self._kill_ingest, 8),
             (self._kill_engine, 3),
+            (self._pause_something, 14),
+            (self.network.hit, 45),
         ]
-        while self.report.kills.total() < hits:
-            while len(self._living()) < 6:
+        is_one_lost = False
+        while self.report.kills.total() < kills:
+            while len(self._living()) < _FLEET:
                 self._start_pair()
-            time.sleep(self.random.uniform(0.02, 0.25))
+            time.sleep(self.random.uniform(0.01, 0.15))
             self.random.choices([blow for blow, _ in blows], [weight for _, weight in blows])[0]()
+            if not is_one_lost and self.report.kills.total() > kills // 4:
+                is_one_lost = self.network.lose_a_server_for_good("ingest 1")
 
     def settle(self) -> None:
         """Lets trainers end and everything arrive: by their forwarders, or by `runstream sync` for the orphans."""
+        self.network.calm()
         for trainer in self.trainers:
-            trainer.process.wait(60)
-        wait_until(lambda: not self._forwarders() or self._spools_left() == 0, deadline_s=60, what="forwarders end")
+            # A trainer that was not killed ends well, whatever happened to the tracker (I4).
+            assert trainer.process.wait(60) in (0, -signal.SIGKILL), trainer
+        wait_until(lambda: not self._forwarders() or self._spools_left() == 0, deadline_s=90, what="forwarders end")
         done = run_cli("sync", "--json", env=self.env, cwd=self.folder)
         assert done.returncode == 0, done.stderr
         assert self._spools_left() == 0
 
-    def check(self) -> Report:
-        """Compares what is stored with what was logged, point by point."""
-        report = self.report
-        report.runs = len(self.trainers)
-        for trainer in self.trainers:
-            returned = trainer.returned()
-            found = points(self.query.url, f"local/storm/{trainer.run}", ["a", "b"])
-            for key, value_of in (("a", lambda step: step + trainer.rank / 10), ("b", lambda step: -step)):  # noqa: B023
-                steps = found.get((key, trainer.rank), {})
-                report.logged += returned
-                report.stored += len(steps)
-                report.missing += sum(step not in steps for step in range(returned))
-                # A call that was killed between its write and its return may be there: one more step, no more.
-                report.wrong += sum(step > returned for step in steps)
-                report.wrong += sum(value != value_of(step) for step, value in steps.items())
-        report.duplicates = self._duplicates()
-        return report
+    def check(self) -> None:
+        """Compares what is stored with what was logged, point by point, and both with the receipts."""
+        compare(self.report, self.trainers, self.query.url, "storm")
+        count_duplicates(self.report, self.engine_url)
+        check_receipts(self.folder / "runstream-runs", self.query.url, "storm")
 
     def stop(self) -> None:
         """Ends everything that was started."""
@@ -142,23 +104,17 @@ class Storm:
             forwarder.kill()
         for process in (*self.ingests, self.query, self.engine):
             process.stop()
+        self._stack.close()
 
-    def _duplicates(self) -> int:
-        """Row keys that FINAL shows more than once."""
-        from runstream.store.client import Store
-
-        store = Store(self.engine_url)
-        by_key = "project_id, run_id, key, step, rank, attempt"
-        (row,) = store.query(f"SELECT count() - uniqExact({by_key}) FROM points FINAL")
-        store.close()
-        return int(row[0])
+    def _proxy(self, port: int) -> Proxy:
+        return self._stack.enter_context(Proxy("127.0.0.1", port, record_bytes=_RECORD_BYTES))
 
     def _start_pair(self) -> None:
         run = f"run-{len(self.trainers)}"
         for rank in (0, 1):
             counter = self.folder / f"{run}-{rank}.count"
             process = subprocess.Popen(
-                [sys.executable, "trainer.py", str(counter), run, str(rank)],
+                [sys.executable, _TRAINER, counter, "storm", run, str(rank), str(_STEPS), "0.001"],
                 cwd=self.folder, env=self.env, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             self.trainers.append(Trainer(run, rank, counter, process))
@@ -179,58 +135,63 @@ class Storm:
         identities = (self.folder / "runstream-runs").rglob("writer.json")
         return sum(not (identity.parent / "receipt.json").exists() for identity in identities)
 
-    def _hit(self, kind: str, process_id: int, number: signal.Signals = signal.SIGKILL) -> bool:
-        try:
-            os.kill(process_id, number)
-        except ProcessLookupError:
-            return False
-        self.report.kills[kind] += 1
-        return True
-
-    def _kill_trainer(self) -> bool:
+    def _kill_trainer(self) -> None:
         ready = [trainer for trainer in self._living() if trainer.returned() > 100]
-        if not ready:
-            return False
-        return self._hit("trainer", self.random.choice(ready).process.pid)
+        if ready:
+            self.random.choice(ready).process.kill()
+            self.report.kills["trainer"] += 1
 
-    def _kill_forwarder(self) -> bool:
+    def _kill_forwarder(self) -> None:
         found = self._forwarders()
-        return bool(found) and self._hit("forwarder", self.random.choice(found).pid)
+        if found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self.random.choice(found).kill()
+                self.report.kills["forwarder"] += 1
 
-    def _pause_something(self) -> bool:
-        candidates = [process.popen.pid for process in (*self.ingests, self.engine)]
-        candidates += [process.pid for process in self._forwarders()]
-        chosen = self.random.choice(candidates)
-        if not self._hit("pause", chosen, signal.SIGSTOP):
-            return False
-        time.sleep(self.random.uniform(0.1, 0.5))
-        try:
-            os.kill(chosen, signal.SIGCONT)
-        except ProcessLookupError:
-            return False
-        return True
-
-    def _kill_ingest(self) -> bool:
+    def _kill_ingest(self) -> None:
         index = self.random.randrange(2)
         self.report.kills["ingest"] += 1
         self.ingests[index].kill()
-        self.ingests[index] = self._start_service("ingest", 1 + 2 * index)
-        return True
+        self.ingests[index] = self._start_ingest(index)
 
-    def _kill_engine(self) -> bool:
+    def _kill_engine(self) -> None:
         self.report.kills["engine"] += 1
         self.engine.kill()
         self.engine = self._start_engine()
-        return True
+
+    def _pause_something(self) -> None:
+        kinds = {
+            "trainer": [trainer.process.pid for trainer in self._living()],
+            "forwarder": [process.pid for process in self._forwarders()],
+            "ingest": [process.popen.pid for process in self.ingests],
+            "engine": [self.engine.popen.pid],
+        }
+        kind = self.random.choice([kind for kind, found in kinds.items() if found])
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.random.choice(kinds[kind]))
+            process.suspend()
+            self.report.pauses[kind] += 1
+            timer = threading.Timer(self.random.uniform(0.1, 1.0), _resume, [process])
+            timer.daemon = True
+            timer.start()
 
     def _start_engine(self) -> Process:
-        data = str(self.folder / "engine")
-        arguments = ["-m", "runstream", "clickhouse", "--data", data, "--port", str(self.ports[0])]
-        return _ready(arguments)
+        return _ready(["-m", "runstream", "clickhouse", "--data", str(self.folder / "engine"), *_at(self.ports[0])])
 
-    def _start_service(self, name: str, first_port: int) -> Process:
-        ports = ["--port", str(self.ports[first_port]), "--grpc-port", str(self.ports[first_port + 1])]
-        return _ready(["-P", "-m", name, "--clickhouse", self.engine_url, *ports])
+    def _start_ingest(self, index: int) -> Process:
+        ports = _at(self.ports[1 + 2 * index], self.ports[2 + 2 * index])
+        advertised = self._to_ingests[index].address
+        arguments = ["-P", "-m", "ingest", "--clickhouse", self._to_engine.url, "--advertised-grpc", advertised]
+        return _ready([*arguments, *ports])
+
+
+def _at(port: int, grpc_port: int = 0) -> list[str]:
+    return ["--port", str(port), *(["--grpc-port", str(grpc_port)] if grpc_port else [])]
+
+
+def _resume(process: psutil.Process) -> None:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process.resume()
 
 
 def _ready(arguments: list[str]) -> Process:

@@ -81,6 +81,14 @@ class Proxy:
         link.lose_client()
         return True
 
+    def deliver_overtaken(self) -> None:
+        """Delivers what still waits to be overtaken."""
+        with self._lock:
+            late, self._overtaken = self._overtaken, []
+            self.delivered_late += len(late)
+        for each in late:
+            each.link.release()
+
     def recordings(self) -> list[bytes]:
         """What some of the last clients sent, from their first byte."""
         with self._lock:
