@@ -35,7 +35,7 @@ class Trainer:
 class Report:
     """What was done to a fleet and what was found after it."""
 
-    seed: int
+    seed: int = 0
     kills: Counter[str] = field(default_factory=Counter)
     pauses: Counter[str] = field(default_factory=Counter)
     network: Counter[str] = field(default_factory=Counter)

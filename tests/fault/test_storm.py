@@ -17,13 +17,11 @@ def test_I2_a_storm_of_kills_and_network_faults_loses_doubles_and_changes_nothin
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     seed = int(os.environ.get("RUNSTREAM_STORM_SEED") or random.SystemRandom().randrange(1 << 32))
-    storm = Storm(tmp_path, seed)
-    try:
-        storm.blow(int(os.environ.get("RUNSTREAM_STORM_KILLS", "200")))
-        storm.settle()
-        storm.check()
-    finally:
-        with capsys.disabled():
-            print(f"\n{storm.report}")
-        storm.stop()
-    assert storm.report.is_clean, storm.report
+    with Storm(tmp_path, seed) as storm:
+        try:
+            storm.blow(int(os.environ.get("RUNSTREAM_STORM_KILLS", "200")))
+            storm.settle()
+            storm.check()
+        finally:
+            with capsys.disabled():
+                print(f"\n{storm.report}")
