@@ -50,8 +50,12 @@ def find_endpoints(base_url: str, *, timeout_s: float = 5.0) -> Endpoints:
 def check_base_url(base_url: str) -> None:
     """Raises InvalidField if an address in it has another form."""
     for url in base_url.split(","):
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            is_fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # of the port, or of brackets
+            is_fine = False
+        if not is_fine:
             raise InvalidField("base_url", f"must be http(s)://host[:port], not {url!r}")
 
 
