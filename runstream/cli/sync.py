@@ -14,7 +14,7 @@ from typing import Any
 
 from runstream import settings as settings_module
 from runstream._run import SPOOL_FOLDER
-from runstream.endpoints import find_endpoints
+from runstream.endpoints import check_base_url, find_endpoints
 from runstream.errors import InvalidField
 from runstream.forward.chain import Forwarder, Listener, only_forwarder
 from runstream.forward.node import NodeForwarder
@@ -51,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
     how = ForwardSettings(Path(), settings.base_url, settings.api_key, give_up_after_s=_GIVE_UP_AFTER_S)
     printer = _Printer(as_json=args.json)
     if args.follow:
+        check_base_url(
+            settings.base_url
+        )  # an address that cannot be is an error; one that does not answer is waited for
         asyncio.run(_follow(given, replace(how, give_up_after_s=math.inf), printer))
         return 0
     for directory in given:

@@ -107,8 +107,11 @@ class NodeForwarder(Listener):
             for run_dir, group in groupby(writers, lambda directory: directory.parent):
                 wanted = [directory for directory in group if not self._is_left(directory)]
                 is_free = run_dir not in self._working and not self._is_left(run_dir)
-                if wanted and is_free and not self._has_own_forwarder(run_dir, wanted, before):
-                    found.add(run_dir)
+                try:
+                    if wanted and is_free and not self._has_own_forwarder(run_dir, wanted, before):
+                        found.add(run_dir)
+                except OSError as error:  # another user's files, perhaps
+                    self.gave_up(run_dir, str(error))
         return sorted(found)
 
     def _is_left(self, directory: Path) -> bool:

@@ -78,6 +78,8 @@ def test_no_server(tmp_path: Path) -> None:
         assert "no runstream server answers at http://127.0.0.1:9" in said
         assert "runstream server" in said
     assert "no directory" in complain("sync", "nowhere", cwd=tmp_path)
+    assert "not 'http://h:8o8o'" in complain("run", "ls", "--server", "http://h:8o8o", cwd=tmp_path)
+    assert "not 'ftp://x'" in complain("sync", "--follow", "--server", "ftp://x", cwd=tmp_path)
     assert "holds no writer.json" in complain("spool", "show", ".", cwd=tmp_path)
     assert "nowhere is no directory" in complain("spool", "verify", "nowhere", cwd=tmp_path)
 

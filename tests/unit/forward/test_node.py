@@ -72,6 +72,17 @@ def test_a_writer_that_was_refused_is_left_and_said_once_its_neighbours_are_not(
     assert heard.given_up == [("r0", "bad name"), ("r0", "bad rank"), ("a", "no such disk")]
 
 
+def test_files_that_cannot_be_opened_are_said_and_stop_nobody_else(tmp_path: Path) -> None:
+    heard = Heard()
+    for run in ("a", "b"):
+        writer(tmp_path, run, "node").close()
+    (tmp_path / "p" / "a" / "forwarder.lock").mkdir()
+    found = node(tmp_path, heard)
+    assert taken(found) == taken(found) == ["b"]
+    ((name, why),) = heard.given_up
+    assert (name, "Is a directory" in why) == ("a", True)
+
+
 def test_a_folder_that_is_not_there_yet_is_no_trouble(tmp_path: Path) -> None:
     found = node(tmp_path / "later")
     assert taken(found) == []
