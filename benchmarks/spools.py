@@ -15,26 +15,28 @@ from pathlib import Path
 from runstream.spool.writer import SpoolWriter
 
 
+def open_writer(folder: Path, run: str, rank: int, world_size: int) -> SpoolWriter:
+    """A writer as ``Run`` opens one."""
+    identity = {
+        "entity": "",
+        "project": "bench",
+        "run": run,
+        "attempt": 0,
+        "rank": rank,
+        "world_size": world_size,
+        "writer": f"{run}-{rank}",
+        "host": socket.gethostname(),
+        "process_id": 1,
+        "started_us": time.time_ns() // 1000,
+    }
+    return SpoolWriter(folder / run / f"r{rank}-a0-{run}", identity)
+
+
 def make(folder: Path, run: str, writers: int, rows: int, keys: int) -> list[SpoolWriter]:
     """Writers with some rows each; they live until closed."""
-    made = []
-    now_ms = time.time_ns() // 1_000_000
-    for rank in range(writers):
-        identity = {
-            "entity": "",
-            "project": "bench",
-            "run": run,
-            "attempt": 0,
-            "rank": rank,
-            "world_size": writers,
-            "writer": f"{run}-{rank}",
-            "host": socket.gethostname(),
-            "process_id": 1,
-            "started_us": now_ms * 1000,
-        }
-        writer = SpoolWriter(folder / run / f"r{rank}-a0-{run}", identity)
+    made = [open_writer(folder, run, rank, writers) for rank in range(writers)]
+    for writer in made:
         log(writer, range(rows), keys)
-        made.append(writer)
     return made
 
 
