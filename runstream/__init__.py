@@ -13,40 +13,73 @@ Names are loaded when they are first used, so importing costs little.
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runstream._config import Config
+    from runstream._init import init as init
+    from runstream._init import setup as setup
+    from runstream._init import teardown as teardown
+    from runstream._metrics import Metric as Metric
+    from runstream._module import define_metric as define_metric
     from runstream._module import finish as finish
-    from runstream._module import init as init
     from runstream._module import log as log
     from runstream._module import login as login
-    from runstream._run import Receipt as Receipt
+    from runstream._module import mark_preempting as mark_preempting
+    from runstream._receipt import Receipt as Receipt
     from runstream._run import Run as Run
-    from runstream.documents import Document
-    from runstream.settings import Settings as Settings
+    from runstream._settings_forms import Settings as Settings
+    from runstream._summary import Summary
+    from runstream.as_wandb import install_as_wandb as install_as_wandb
 
     run: Run | None
-    config: Document
-    summary: Document
+    config: Config
+    summary: Summary
 
 __version__ = "0.1.0"
-__all__ = ["Receipt", "Run", "Settings", "config", "finish", "init", "log", "login", "run", "summary"]
+__all__ = [
+    "Metric",
+    "Receipt",
+    "Run",
+    "Settings",
+    "config",
+    "define_metric",
+    "finish",
+    "init",
+    "install_as_wandb",
+    "log",
+    "login",
+    "mark_preempting",
+    "run",
+    "setup",
+    "summary",
+    "teardown",
+]
 
 _HOMES = {
-    "Receipt": "runstream._run",
+    "Metric": "runstream._metrics",
+    "Receipt": "runstream._receipt",
     "Run": "runstream._run",
-    "Settings": "runstream.settings",
+    "Settings": "runstream._settings_forms",
+    "define_metric": "runstream._module",
     "finish": "runstream._module",
-    "init": "runstream._module",
+    "init": "runstream._init",
+    "install_as_wandb": "runstream.as_wandb",
     "log": "runstream._module",
     "login": "runstream._module",
+    "mark_preempting": "runstream._module",
+    "setup": "runstream._init",
+    "teardown": "runstream._init",
 }
-_CURRENT = ("run", "config", "summary")
+_CURRENT = {"config": "_module", "run": "_init", "summary": "_module"}
 
 
 def __getattr__(name: str) -> Any:
     if name in _CURRENT:
-        return getattr(importlib.import_module("runstream._module"), f"current_{name}")()
+        return getattr(importlib.import_module(f"runstream.{_CURRENT[name]}"), f"current_{name}")()
     if name in _HOMES:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value
@@ -56,3 +89,21 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+class _Module(types.ModuleType):
+    """Assigning ``runstream.config`` means the current run's; an attribute of the module would hide it for ever."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "config":
+            importlib.import_module("runstream._module").assign_config(value)
+        else:
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Module
+
+if os.environ.get("RUNSTREAM_AS_WANDB", "").lower() in ("1", "true", "yes", "on"):
+    from runstream.as_wandb import install_as_wandb
+
+    install_as_wandb()
