@@ -183,6 +183,9 @@ class Attributes:
         """The run's project; wandb's older spelling of ``project``."""
         return self.project
 
+    def _label(self, **labels: object) -> None:
+        """Accepted for transformers, which tells W&B which integration is at work; nobody asks for that here."""
+
     def to_html(self, height: int = 420, hidden: bool = False) -> str:
         """The run's page as an HTML frame, ``height`` pixels high; with ``hidden``, behind a button."""
         import html

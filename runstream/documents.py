@@ -104,7 +104,7 @@ class Section(dict[str, Any]):
 
     def _remove(self, key: str) -> None:
         document = self._document
-        if document is not None and not document._may_change(self._top):
+        if document is not None and not document._may_change(self._top or key):
             return
         dict.__delitem__(self, key)
         if document is not None:
