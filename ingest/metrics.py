@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runstream.service.metrics import Metric, counter, gauge, histogram
 from runstream.v1 import record_pb2
+from runstream.wire import enum_name
 
 _POINTS = (1, 10, 100, 1_000, 10_000, 50_000, 100_000, 200_000, 500_000, 1_000_000)
 
@@ -35,4 +36,4 @@ insert_failures = counter(INSERT_FAILURES)
 
 def count_refusal(reason: record_pb2.RefusalReason.ValueType, count: int) -> None:
     """Counts refused points under their reason."""
-    points_refused.labels(record_pb2.RefusalReason.Name(reason).removeprefix("REFUSAL_REASON_")).inc(count)
+    points_refused.labels(enum_name(record_pb2.RefusalReason, reason, "REFUSAL_REASON_")).inc(count)

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator
 import grpc.aio
 import structlog
 from aiohttp import web
+from google.protobuf.message import DecodeError
 
 from ingest import metrics
 from ingest.batcher import Batcher
@@ -31,6 +32,7 @@ from runstream.service.caller import Role, current_caller, require
 from runstream.store.client import Store
 from runstream.v1 import ingest_pb2, ingest_pb2_grpc
 
+_LAST_WRITE_S = 1.0
 _log = structlog.get_logger("ingest")
 _Requests = AsyncIterator[ingest_pb2.PublishRequest]
 _Context = grpc.aio.ServicerContext[ingest_pb2.PublishRequest, ingest_pb2.PublishResponse]
@@ -86,6 +88,8 @@ class IngestService(ingest_pb2_grpc.IngestServiceServicer):
         """Serves one writer's stream."""
         try:
             await self._serve(request_iterator, context)
+        except DecodeError as error:
+            await context.abort(*status.to_grpc(InvalidField("message", f"is no PublishRequest: {error}")))
         except RunstreamError as error:
             await context.abort(*status.to_grpc(error))
 
@@ -136,8 +140,11 @@ class _Stream:
                 await self.finish()
                 await writer
         finally:
-            for task in (reader, writer):
-                task.cancel()
+            reader.cancel()
+            # A status that meets a write under way is lost, and the client waits for its deadline.
+            self._replies.put_nowait(None)
+            await asyncio.wait((writer,), timeout=_LAST_WRITE_S)
+            writer.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
 
     def say(self, message: ingest_pb2.PublishResponse) -> None:
