@@ -25,7 +25,8 @@ from runstream.errors import RunstreamError
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded, open_channel
 from runstream.forward.tail import GaveUp, WriterTail
-from runstream.spool.ledger import RECEIPT_FILE, Ledger, write_json
+from runstream.spool.frame import NewerVersion
+from runstream.spool.ledger import Ledger, read_receipt, write_json
 
 _LOOK_FOR_WRITERS_S = 0.2
 
@@ -65,12 +66,13 @@ class Forwarder:
             await self._drop_channel()
 
     async def _forward(self, directory: Path) -> None:
-        tail = WriterTail(directory, self._connect, self._settings, self._report)
-        if self._leave_living and tail.writer_is_alive():
-            return
         try:
+            tail = WriterTail(directory, self._connect, self._settings, self._report)
+            if self._leave_living and tail.writer_is_alive():
+                return
             self.receipts[directory.name] = await tail.run()
-        except GaveUp as error:
+        except (GaveUp, NewerVersion, OSError) as error:
+            # What is wrong with one writer's files is said by its name and costs the others nothing.
             self.gave_up[directory.name] = str(error)
 
     async def _connect(self, ledger: Ledger) -> PublishStream:
@@ -93,7 +95,8 @@ class Forwarder:
         said = {"state": state, "message": message}
         if said != self._state:
             self._state = said
-            write_json(self._settings.run_dir / "forwarder.json", {**said, "base_url": self._settings.base_url})
+            with contextlib.suppress(OSError):  # a full disk: what it cannot hold, the log still says
+                write_json(self._settings.run_dir / "forwarder.json", {**said, "base_url": self._settings.base_url})
 
     async def _drop_channel(self) -> None:
         if self._channel is not None:
@@ -103,7 +106,7 @@ class Forwarder:
 
 def open_writers(run_dir: Path) -> list[Path]:
     """Writers' directories whose account is not closed."""
-    return sorted(entry.parent for entry in run_dir.glob("*/writer.json") if not (entry.parent / RECEIPT_FILE).exists())
+    return sorted(entry.parent for entry in run_dir.glob("*/writer.json") if read_receipt(entry.parent) is None)
 
 
 @contextlib.contextmanager

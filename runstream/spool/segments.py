@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from runstream.spool.frame import SEGMENT_HEADER, NewerVersion, read_segment_header
+from runstream.spool.frame import SEGMENT_HEADER, NewerVersion, read_segment_header, segment_header
 
 _NAME = re.compile(r"(?:[0-9]{8}|[1-9][0-9]{8,17})\.spool", re.ASCII)
 
@@ -34,7 +34,7 @@ class Unsound(NamedTuple):
     path: Path
     size: int
     is_beginning: bool
-    """Shorter than a header: being made, or left so by a writer that was killed there."""
+    """The first bytes of a header: being made, or left so by a writer that was killed there."""
     newer: NewerVersion | None
 
 
@@ -81,7 +81,7 @@ def _look(number: int, path: Path) -> Segment | Unsound | None:
         with _opened(path) as fd:
             size = os.fstat(fd).st_size
             header = os.pread(fd, SEGMENT_HEADER.size, 0)
-        is_beginning = len(header) < SEGMENT_HEADER.size
+        is_beginning = len(header) < SEGMENT_HEADER.size and segment_header(1)[:4].startswith(header[:4])
         return Segment(number, path, read_segment_header(header))
     except FileNotFoundError:
         if not path.is_symlink():
