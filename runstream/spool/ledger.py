@@ -189,7 +189,7 @@ def _account_of(content: Mapping[str, Any]) -> Account | None:
         type(number) is int and abs(number) < _MAX for number in numbers.values()
     ):
         return None
-    account = Account(**numbers)  # type: ignore[arg-type]
+    account = Account(**numbers)
     is_sound = account.sent == account.stored + account.refused
     lowest = min(number for name, number in asdict(account).items() if name != "exit_code")
     return account if is_sound and lowest >= 0 else None
