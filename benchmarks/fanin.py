@@ -124,7 +124,7 @@ def lost(data: Path, writers: int, live: int, points_each: tuple[int, int, int])
 
 def main() -> None:
     args = arguments(__doc__ or "")
-    writers, live, batches, interval_s, idle_s = (128, 32, 2, 1.0, 1.0) if args.smoke else (4096, 1000, 5, 3.0, 5.0)
+    writers, live, batches, interval_s, idle_s = (128, 32, 2, 1.0, 1.0) if args.smoke else (4096, 1000, 3, 3.0, 3.0)
     points_each = (batches * ROWS * KEYS, batches * LIVE_ROWS * KEYS, SPOOL_ROWS * KEYS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

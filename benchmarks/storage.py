@@ -33,6 +33,12 @@ ENGINE = MergeTree ORDER BY (project_id, run_id, key, step, rank, attempt)
 """
 
 
+async def forward(run_dirs: list[str], url: str) -> None:
+    """Sends runs, one after the other."""
+    for run_dir in run_dirs:
+        await Forwarder(ForwardSettings(run_dir=Path(run_dir), base_url=url)).run()
+
+
 def on_disk(store: Store, table: str, points: int) -> float:
     """Bytes a point, marks and indexes included."""
     return round(store.query(_ON_DISK, {"table": table})[0][0] / points, 3)
@@ -51,9 +57,7 @@ def main() -> None:
         with processes.process("-P", "-m", "benchmarks.curves", str(folder), str(runs), str(steps)) as trainer:
             trained = Lines(trainer).hear()
         with processes.ingest(folder / "data") as (url, _):
-            for run_dir in trained["run_dirs"]:
-                forwarder = Forwarder(ForwardSettings(run_dir=Path(run_dir), base_url=url))
-                asyncio.run(forwarder.run())
+            asyncio.run(forward(trained["run_dirs"], url))
         points = trained["points"]
         store = Store(f"chdb://{folder / 'data'}")
         assert store.query("SELECT count() FROM points FINAL")[0][0] == points

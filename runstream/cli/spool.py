@@ -36,18 +36,22 @@ def run(args: argparse.Namespace) -> int:
     if not (args.directory / WRITER_FILE).exists():
         raise InvalidField("DIR", f"{args.directory} holds no writer.json", next_step="name a writer's directory")
     reader = SpoolReader(args.directory)
-    points = frames = damaged = 0
-    while (chunk := reader.read()) is not None:
+    points = frames = damaged = lost = 0
+    while (chunk := reader.read(is_final=True)) is not None or reader.is_in_doubt:
+        if chunk is None:
+            continue
         points += chunk.points
         frames += chunk.last_seq_inclusive - chunk.first_seq + 1
         damaged += chunk.damaged_bytes
+        lost += chunk.lost_seqs + sum(n for _, n in chunk.senseless)
         _show(chunk, as_json=args.json)
     reader.close()
     account = Ledger(args.directory).account
     print(
-        f"{frames:,} frames, {points:,} points, {damaged:,} damaged bytes; acked up to {account.acked_seq_inclusive:,}"
+        f"{frames:,} frames, {points:,} points, {damaged:,} damaged bytes, {lost:,} frames lost; "
+        f"acked up to {account.acked_seq_inclusive:,}"
     )
-    return 1 if damaged else 0
+    return 1 if damaged or lost else 0
 
 
 def _verify_all(folder: Path, *, as_json: bool) -> int:

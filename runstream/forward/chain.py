@@ -27,7 +27,8 @@ from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded, open_channel
 from runstream.forward.tail import GaveUp, WriterTail
 from runstream.forward.watch import Watch
-from runstream.spool.ledger import RECEIPT_FILE, Ledger, write_json
+from runstream.spool.frame import NewerVersion
+from runstream.spool.ledger import RECEIPT_FILE, Ledger, read_receipt, write_json
 from runstream.spool.places import FORWARDER_LOCK
 
 _LOOK_FOR_WRITERS_S = 0.2
@@ -132,14 +133,15 @@ class Forwarder:
     async def _forward(self, directory: Path) -> None:
         connect = functools.partial(self._connect, directory)
         report = functools.partial(self._report, directory)
-        tail = WriterTail(directory, connect, self._settings, report, self._watch, self._read_bytes)
-        if self._leave_living and tail.writer_is_alive():
-            return
         self._tails += 1
         try:
+            tail = WriterTail(directory, connect, self._settings, report, self._watch, self._read_bytes)
+            if self._leave_living and tail.writer_is_alive():
+                return
             receipt = self.receipts[directory.name] = await tail.run()
             self._listener.closed(directory, receipt)
-        except GaveUp as error:
+        except (GaveUp, NewerVersion, OSError) as error:
+            # What is wrong with one writer's files is said by its name and costs the others nothing.
             self.gave_up[directory.name] = str(error)
             self._listener.gave_up(directory, str(error))
         finally:
@@ -173,7 +175,8 @@ class Forwarder:
         said = {"state": state, "message": message}
         if said != self._state.get(directory.parent):
             self._state[directory.parent] = said
-            write_json(directory.parent / "forwarder.json", {**said, "base_url": self._settings.base_url})
+            with contextlib.suppress(OSError):  # a full disk: what it cannot hold, the log still says
+                write_json(directory.parent / "forwarder.json", {**said, "base_url": self._settings.base_url})
 
 
 def open_writers(run_dir: Path, *, besides: Container[str] = ()) -> list[Path]:
@@ -181,7 +184,7 @@ def open_writers(run_dir: Path, *, besides: Container[str] = ()) -> list[Path]:
     with os.scandir(run_dir) as entries:
         names = sorted(entry.name for entry in entries if entry.name not in besides)
     found = [run_dir / name for name in names if os.path.exists(run_dir / name / "writer.json")]
-    return [directory for directory in found if not (directory / RECEIPT_FILE).exists()]
+    return [each for each in found if not os.path.exists(each / RECEIPT_FILE) or read_receipt(each) is None]
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from runstream.endpoints import Endpoints
 from runstream.v1 import ingest_pb2, ingest_pb2_grpc, record_pb2
+from runstream.wire import enum_name
 
 MAX_MESSAGE_BYTES = 64 << 20
 _OPEN_TIMEOUT_S = 10.0
@@ -161,7 +162,7 @@ class PublishStream:
             self._on_refusal(
                 {
                     "last_seq": refusal.last_seq_inclusive,
-                    "reason": record_pb2.RefusalReason.Name(refusal.reason).removeprefix("REFUSAL_REASON_"),
+                    "reason": enum_name(record_pb2.RefusalReason, refusal.reason, "REFUSAL_REASON_"),
                     "field": refusal.field,
                     "message": refusal.message,
                     "count": refusal.count,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from runstream.spool.frame import BODY_HEADER, SEGMENT_HEADER, Kind, read_segment_header, row_struct
-from runstream.spool.ledger import Ledger, read_receipt
+from runstream.spool.ledger import ACKED_FILE, RECEIPT_FILE, Ledger, read_receipt
 from runstream.spool.places import WRITER_FILE
 from runstream.spool.scan import Frames, Stop, scan
 
@@ -92,14 +92,16 @@ def _read_account(directory: Path, verdict: Verdict) -> None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         verdict.problems.append(f"the account cannot be read: {error!r}")
         return
+    if ledger.is_damaged:
+        verdict.problems.append(f"{ACKED_FILE} cannot be read or does not add up")
+    if receipt is None and (directory / RECEIPT_FILE).exists():
+        verdict.problems.append(f"{RECEIPT_FILE} cannot be read or does not add up")
     closed = receipt or {}
     verdict.acked_seq = account.acked_seq_inclusive
     for name in ("sent", "stored", "refused", "gaps"):
         setattr(verdict, name, int(closed.get(name, getattr(account, name))))
     verdict.closed, verdict.complete = receipt is not None, bool(closed.get("complete"))
     verdict.refusals = closed.get("refusals", refusals)
-    if verdict.sent != verdict.stored + verdict.refused:
-        verdict.problems.append(f"sent {verdict.sent} is not stored {verdict.stored} + refused {verdict.refused}")
     if verdict.gaps:
         verdict.problems.append(f"{verdict.gaps} frames were lost")
     if verdict.closed and not verdict.complete:

@@ -5,16 +5,30 @@ from __future__ import annotations
 import json
 import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
-from fault.trainer import bits_of, row
-from support.asking import ask, points
+import numpy as np
+import numpy.typing as npt
+from fault.trainer import row
+from support.asking import ask, history
 
 from runstream.store.client import Store
 
 KEYS = ["loss", "odd", "rare"]
+_PAGE_STEPS = 10_000  # most that the API gives step by step
+
+
+class Curve(NamedTuple):
+    """Steps and values of one key and rank."""
+
+    steps: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+
+
+_NOTHING = Curve(np.array([], np.int64), np.array([], np.float64))
 
 
 @dataclass
@@ -65,21 +79,44 @@ def compare(report: Report, trainers: Sequence[Trainer], query_url: str, project
 
     A call that was killed between its write and its return may be stored or not, whole: it counts as logged if it is.
     """
+    by_run: dict[str, list[Trainer]] = {}
     for trainer in trainers:
-        report.writers += 1
-        found = points(query_url, f"local/{project}/{trainer.run}", KEYS)
-        of_rank = {key: found.pop((key, trainer.rank), {}) for key in KEYS}
-        returned = trainer.returned()
-        if trainer.process.returncode and returned in of_rank["loss"]:
-            returned += 1
-        expected = {(key, step): value for step in range(returned) for key, value in row(trainer.rank, step).items()}
-        stored = {(key, step): value for key, curve in of_rank.items() for step, value in curve.items()}
-        report.logged += len(expected)
-        report.stored += len(stored)
-        report.missing += len(expected.keys() - stored.keys())
-        report.wrong += len(stored.keys() - expected.keys())
-        both = expected.keys() & stored.keys()
-        report.wrong += sum(bits_of(expected[point]) != bits_of(stored[point]) for point in both)
+        by_run.setdefault(trainer.run, []).append(trainer)
+    for run, group in by_run.items():
+        steps = max(trainer.returned() for trainer in group) + 1
+        found = _stored(query_url, f"local/{project}/{run}", steps)
+        for trainer in group:
+            _compare_writer(report, trainer, {key: found.pop((key, trainer.rank), _NOTHING) for key in KEYS})
+        report.wrong += sum(len(curve.steps) for curve in found.values())  # of ranks that nobody was
+
+
+def _compare_writer(report: Report, trainer: Trainer, stored: Mapping[str, Curve]) -> None:
+    returned = trainer.returned()
+    if trainer.process.returncode and returned in stored["loss"].steps[-1:]:
+        returned += 1
+    rows = [row(trainer.rank, step) for step in range(returned)]
+    report.writers += 1
+    for key, curve in stored.items():
+        steps = np.array([step for step, logged in enumerate(rows) if key in logged], np.int64)
+        values = np.array([logged[key] for logged in rows if key in logged], np.float64)
+        report.logged += len(steps)
+        report.stored += len(curve.steps)
+        both, at_logged, at_stored = np.intersect1d(steps, curve.steps, return_indices=True)
+        report.missing += len(steps) - len(both)
+        report.wrong += len(curve.steps) - len(both)
+        report.wrong += int((values.view(np.uint64)[at_logged] != curve.values.view(np.uint64)[at_stored]).sum())
+
+
+def _stored(query_url: str, run: str, steps: int) -> dict[tuple[str, int], Curve]:
+    """Every point of a run that a query finds, by key and rank."""
+    pages: dict[tuple[str, int], list[Curve]] = {}
+    for first in range(0, steps, _PAGE_STEPS):
+        page = {"from_step_inclusive": first, "to_step_exclusive": first + _PAGE_STEPS}
+        for curve in history(query_url, runs=[run], keys=KEYS, max_buckets=_PAGE_STEPS, **page):
+            assert curve.exact
+            found = Curve(np.array(curve.steps, np.int64), np.array(curve.last, np.float64))
+            pages.setdefault((curve.key, curve.rank), []).append(found)
+    return {place: Curve(*map(np.concatenate, zip(*curves, strict=True))) for place, curves in pages.items()}
 
 
 def count_duplicates(report: Report, engine_url: str) -> None:

@@ -104,6 +104,10 @@ class Fleet:
             arguments += ["--advertised-grpc", self.to_ingests[index].address]
         return self._ready([*arguments, *_at(self._ports[3 + 2 * index], self._ports[4 + 2 * index])])
 
+    def grpc_port(self, index: int) -> int:
+        """The gRPC port of an ingest process."""
+        return self._ports[4 + 2 * index]
+
     def start_trainer(self, run: str, rank: int, *, steps: int, pause_s: float = 0.001) -> Trainer:
         """Starts one process of a run."""
         counter = self.folder / f"{run}-{rank}.count"
@@ -115,6 +119,10 @@ class Fleet:
         trainer = Trainer(run, rank, counter, process)
         self.trainers.append(trainer)
         return trainer
+
+    def said(self, trainer: Trainer) -> list[str]:
+        """The lines that a trainer printed on stderr."""
+        return (self.folder / f"{trainer.run}-{trainer.rank}.log").read_text().splitlines()
 
     def living(self) -> list[Trainer]:
         """Trainers that have not ended."""

@@ -16,23 +16,13 @@ ODD_BITS = (
     0x7FF8000000000000, 0xFFF8000000000000, 0x7FF800000000BEEF, 0x7FF0000000000000, 0xFFF0000000000000,
     0x8000000000000000, 0x0000000000000001, 0x800FFFFFFFFFFFFF, 0x7FEFFFFFFFFFFFFF, 0x0010000000000000,
 )  # fmt: skip
+_ODD = struct.unpack(f"<{len(ODD_BITS)}d", struct.pack(f"<{len(ODD_BITS)}Q", *ODD_BITS))
 
 
 def row(rank: int, step: int) -> dict[str, float]:
     """What a rank logs at a step; every tenth row has another key set."""
-    odd = float_of(ODD_BITS[(step + rank) % len(ODD_BITS)])
-    made = {"loss": step + rank / 10, "odd": odd}
+    made = {"loss": step + rank / 10, "odd": _ODD[(step + rank) % len(_ODD)]}
     return {**made, "rare": -step} if step % 10 == 0 else made
-
-
-def float_of(bits: int) -> float:
-    """The double with these bits."""
-    return float(struct.unpack("<d", struct.pack("<Q", bits))[0])
-
-
-def bits_of(value: float) -> int:
-    """The bits of a double."""
-    return int(struct.unpack("<Q", struct.pack("<d", value))[0])
 
 
 def main(counter: str, project: str, run_id: str, rank: int, steps: int, pause_s: float) -> None:

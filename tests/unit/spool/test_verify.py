@@ -83,10 +83,18 @@ def test_a_segment_that_is_gone_but_not_acked_is_a_problem(directory: Path) -> N
 @pytest.mark.parametrize(
     ("file", "content", "problem"),
     [
-        ("acked.json", {"acked_seq_inclusive": 5, "sent": 9, "stored": 7, "refused": 1}, "sent 9 is not stored 7"),
+        ("acked.json", {"acked_seq_inclusive": 5, "sent": 9, "stored": 7, "refused": 1}, "acked.json cannot be read"),
         ("acked.json", {"acked_seq_inclusive": 5, "gaps": 2}, "2 frames were lost"),
-        ("receipt.json", {"sent": 3, "stored": 2, "refused": 0, "gaps": 0, "complete": True}, "sent 3 is not stored 2"),
-        ("receipt.json", {"sent": 2, "stored": 2, "refused": 0, "gaps": 0}, "receipt is not complete"),
+        (
+            "receipt.json",
+            {"sent": 3, "stored": 2, "refused": 0, "gaps": 0, "complete": True},
+            "receipt.json cannot be read",
+        ),
+        (
+            "receipt.json",
+            {"acked_seq_inclusive": 5, "sent": 2, "stored": 2, "gaps": 1, "complete": False, "refusals": []},
+            "receipt is not complete",
+        ),
         ("writer.json", {"run": "r"}, "writer.json cannot be read"),
     ],
 )

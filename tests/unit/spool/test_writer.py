@@ -177,3 +177,9 @@ def test_records_carry_their_time(writer: SpoolWriter) -> None:
 
 def test_identity_is_beside_the_segments(writer: SpoolWriter) -> None:
     assert json.loads((writer.directory / "writer.json").read_text()) == {"run": "x"}
+
+
+def test_a_lone_surrogate_in_a_record_becomes_a_question_mark(writer: SpoolWriter) -> None:
+    assert writer.append_record({"document": {"kind": "KIND_CONFIG", "json": '{"a": "\ud800"}'}})
+    _, (record,) = read_back(writer.directory)
+    assert record["document"] == {"kind": "KIND_CONFIG", "json": '{"a": "?"}'}
