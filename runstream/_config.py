@@ -59,11 +59,9 @@ class Config(Document):
         self._tell()
 
     def begin(self, given: Any, defaults: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
-        """Sets what a run begins with and tells of it once: what is given, over defaults, over an earlier config."""
+        """Sets what a run begins with, without a word: what is given, over defaults, over an earlier config."""
         self._take({_key(key): value for key, value in {**defaults, **as_mapping(given)}.items()})
         _fill(self, earlier, self)
-        if dict.__len__(self):
-            self._tell()
 
     def setdefaults(self, other: Any) -> None:
         """Sets the keys that are not there."""

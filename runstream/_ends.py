@@ -47,6 +47,7 @@ def watch(run: Endable) -> None:
     """Takes a run that is to be ended with the process."""
     _active.add(run)
     _install()
+    _watch_end_of_child()
 
 
 def forget(run: Endable) -> None:
@@ -106,6 +107,19 @@ def _install() -> None:
         os.register_at_fork(after_in_child=_after_fork)
         _watch_errors()
     _watch_sigterm()
+
+
+def _watch_end_of_child() -> None:
+    """Children of ``multiprocessing`` leave by ``os._exit``, after finalizers of its own and without ``atexit``."""
+    processes, finalizers = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+    if processes is not None and finalizers is not None and processes.parent_process() is not None:
+        finalizers.Finalize(None, _end_child, exitpriority=0)
+
+
+def _end_child() -> None:
+    """Nobody waits at the end of a child."""
+    for run in list(_active):
+        run.end(_exit_code, _failure)
 
 
 def _end_all() -> None:
@@ -169,19 +183,3 @@ def _after_fork() -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # multiprocessing ends its children with it
     for run in runs:
         run.after_fork()
-
-
-def watch_in_child(run: Endable) -> None:
-    """Takes the run of a forked child that has begun to log; nobody waits at the end of a child.
-
-    A child of ``multiprocessing`` leaves by ``os._exit`` after its finalizers, without ``atexit``.
-    """
-    watch(run)
-    finalizers = sys.modules.get("multiprocessing.util")
-    if finalizers is not None:
-        finalizers.Finalize(None, _end_in_child, exitpriority=0)
-
-
-def _end_in_child() -> None:
-    for run in list(_active):
-        run.end(_exit_code, _failure)

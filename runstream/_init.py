@@ -181,7 +181,6 @@ def attach_id(run: Run) -> str:
             "who": [run.rank, run.world_size, run.attempt],
             "step": run.step,
             "config": to_json(run.config),
-            "summary": to_json(run.summary.own()),
         }
     )
 
@@ -189,14 +188,20 @@ def attach_id(run: Run) -> str:
 def attach(attached: str) -> Run:
     """Opens this process's part of a run that another process has begun, and makes it the current one."""
     global _current
-    said = json.loads(attached)
     with _lock:
-        settings = settings_module.load(_process_settings | said["settings"])
-        run = open_run(settings, Identity(*said["who"]), said["id"], said["config"], Beginning(said["step"]))
-        if said["summary"]:
-            run.summary.update(said["summary"])
-        _current = run
-    return run
+        _current = open_run(*_attached(attached))
+    return _current
+
+
+def asleep(attached: str) -> Run:
+    """The same for a run that was handed to another process: its part opens when it is first used there."""
+    return Run(*_attached(attached), asleep=True)
+
+
+def _attached(attached: str) -> tuple[settings_module.Settings, Identity, str, dict[str, Any], Beginning]:
+    said = json.loads(attached)
+    settings = settings_module.load(_process_settings | said["settings"])
+    return settings, Identity(*said["who"]), said["id"], said["config"], Beginning(said["step"])
 
 
 def _previous_run(settings: settings_module.Settings) -> Run | None:

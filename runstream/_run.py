@@ -48,6 +48,8 @@ class Run(Spooled):
         config: object,
         beginning: Beginning | None = None,
         defaults: Mapping[str, Any] | None = None,
+        *,
+        asleep: bool = False,
     ) -> None:
         beginning = beginning or Beginning()
         self.id = run_id
@@ -58,18 +60,24 @@ class Run(Spooled):
         self.starting_step = self._step = beginning.first_step
         self.start_time = time.time()
         self._take_attributes(settings, beginning)
-        self._is_finished = self._is_settled = self._sleeps_in_child = False
+        self._is_finished = self._is_settled = False
         self._definitions = Definitions()
         self._outbox = Outbox(self._write_record, self._warn)
         outbox, allows = self._outbox, settings.allow_val_change or _ends.in_notebook()
         self._config = Config(lambda it: outbox.put("KIND_CONFIG", it.own), self._warn, allows_change=allows)
         self._summary = Summary(lambda it: outbox.put("KIND_SUMMARY", it.own), self.latest, self._leave_out)
         self._lock = threading.Lock()
+        self._config.begin(config, defaults or {}, beginning.earlier.config if beginning.earlier else {})
+        self._sleeps_in_child = asleep
+        if asleep:
+            self._sleep()
+            return
         self._open_spool()
         attributes = {**self._given_attributes(), **beginning.said}
         if attributes:
             self._say_attributes(attributes)
-        self._config.begin(config, defaults or {}, beginning.earlier.config if beginning.earlier else {})
+        if self._config:
+            self._outbox.put("KIND_CONFIG", self._config.own)
         if self._keeper is not None:
             self._keeper.start()
 
@@ -92,7 +100,7 @@ class Run(Spooled):
                     step = self._step
                     if commit is not False:
                         self._step = step + 1
-                elif type(step) is int:
+                elif type(step) is int and -0x8000000000000000 <= step <= 0x7FFFFFFFFFFFFFFF:
                     self._step = step + 1 if commit else step
                 else:
                     step = self._odd_step(step, bool(commit))
@@ -125,9 +133,11 @@ class Run(Spooled):
             return
         with self._lock:
             self._append_row({}, 0, 0)  # in a forked child, or after the end: opens, or says what is to be said
-            if self._writer is not None and not self._is_finished:
+            if self._is_finished:
+                return
+            if self._writer is not None:
                 rows.append_to(self._writer)
-                self._step = rows.last_step + 1
+            self._step = rows.last_step + 1
 
     def define_metric(
         self,
@@ -229,9 +239,9 @@ class Run(Spooled):
         return attach_id(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from runstream._init import attach
+        from runstream._init import asleep
 
-        return attach, (self._attach_id,)
+        return asleep, (self._attach_id,)
 
     def __repr__(self) -> str:
         return f"<runstream run {self._settings.project}/{self.id} rank {self._identity.rank}>"
@@ -285,7 +295,8 @@ class Run(Spooled):
             number = operator.index(step)
         except TypeError:
             return step
-        self._step = number + 1 if moves_on else number
+        if -(1 << 63) <= number < 1 << 63:
+            self._step = number + 1 if moves_on else number
         return number
 
     def _log_badly(self, data: object, error: Exception) -> None:

@@ -51,8 +51,7 @@ class Spooled(Attributes):
         self._lock = threading.Lock()
         self._outbox.after_fork()
         if self._writer is not None and not self._is_finished:
-            self._sleeps_in_child = True
-            self._append_row = self._append_first_in_child
+            self._sleep()
 
     def _open_spool(self) -> None:
         if self._settings.mode == "disabled":
@@ -75,8 +74,7 @@ class Spooled(Attributes):
     def _open_spool_in(self, base: Path) -> None:
         writer_id = random_id(12)
         who = self._identity
-        folder = base / SPOOL_FOLDER / self._settings.project / self.id
-        self._directory = folder / f"r{who.rank}-a{who.attempt}-{writer_id}"
+        self._directory = self._folder(base) / f"r{who.rank}-a{who.attempt}-{writer_id}"
         self._writer = SpoolWriter(
             self._directory,
             {
@@ -97,6 +95,9 @@ class Spooled(Attributes):
         self._writer.lock = self._lock
         self._keeper = Keeper(self._writer, self._settings, self._say, self._outbox.flush)
         self._route()
+
+    def _folder(self, base: Path) -> Path:
+        return base / SPOOL_FOLDER / self._settings.project / self.id
 
     def _keep_nothing(self) -> None:
         import tempfile
@@ -130,11 +131,18 @@ class Spooled(Attributes):
             self._said_after_end = True
             self._warn("the run is finished; what is logged now is not kept")
 
+    def _sleep(self) -> None:
+        """Waits, in a child, for the first thing that is said."""
+        self._sleeps_in_child = True
+        self._writer = self._keeper = None
+        self._directory = self._folder(Path(self._settings.dir).absolute())
+        self._append_row = self._append_first_in_child
+
     def _wake_in_child(self) -> None:
-        """Gives a forked child a spool of its own, for the same rank. The caller holds the lock."""
+        """Gives a child a spool of its own, for the same rank. The caller holds the lock."""
         self._sleeps_in_child = False
         self._open_spool()
-        _ends.watch_in_child(cast(_ends.Endable, self))
+        _ends.watch(cast(_ends.Endable, self))
         if self._keeper is not None:
             self._keeper.start()
 
