@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ingest.keys import KeysUnknown, StreamKeys
+from ingest.keys import KeySet, KeysUnknown, StreamKeys
 from runstream.documents import MAX_DEPTH
 from runstream.names import MAX_KEY_BYTES
 from runstream.store.points import PointBlock
 from runstream.store.records import Row, WriterIdentity, document_row, refusal_row, run_row
 from runstream.v1 import common_pb2, ingest_pb2, record_pb2
+from runstream.wire import column, contents
 
 MAX_DOCUMENT_BYTES = 4 << 20
 MAX_TEXT_CHARS = 65_536
@@ -70,9 +71,10 @@ def decode(batch: ingest_pb2.Batch, who: WriterIdentity, keys: StreamKeys, *, ma
     room = max_points
     for block in batch.blocks:
         try:
-            for decoded in _blocks(block, batch, who, keys, room):
+            columns = contents(block)
+            for decoded in _blocks(block, columns, batch, who, keys, room):
                 result.blocks.append(decoded)
-            _refuse_bad_keys(result, block, batch, keys)
+            _refuse_bad_keys(result, block, keys.key_set(block.key_ids, columns["key_ids"]), batch, keys)
         except _Bad as bad:
             _refuse(result, batch, bad, len(block.values))
         room -= len(block.values)
@@ -89,7 +91,12 @@ def decode(batch: ingest_pb2.Batch, who: WriterIdentity, keys: StreamKeys, *, ma
 
 
 def _blocks(
-    block: record_pb2.Block, batch: ingest_pb2.Batch, who: WriterIdentity, keys: StreamKeys, room: int
+    block: record_pb2.Block,
+    columns: Mapping[str, bytes],
+    batch: ingest_pb2.Batch,
+    who: WriterIdentity,
+    keys: StreamKeys,
+    room: int,
 ) -> Iterator[PointBlock]:
     key_count, row_count = len(block.key_ids), len(block.steps)
     if not key_count or not row_count:
@@ -103,27 +110,28 @@ def _blocks(
         message = f"the limit of a batch is {room} more points, the block has {len(block.values)}"
         raise _Bad(record_pb2.REFUSAL_REASON_TOO_LARGE, "block", message)
     try:
-        key_set = keys.key_set(block.key_ids)
+        key_set = keys.key_set(block.key_ids, columns["key_ids"])
     except KeysUnknown as error:
         raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "key_ids", str(error)) from error
-    times = np.array(block.timestamps_ms)
+    times = column(columns["timestamps_ms"], "<i8")
     if times.min() < 0 or times.max() > MAX_TIME_MS:
         message = f"times must be 0 to {MAX_TIME_MS} ms since 1970, not {times.min()} to {times.max()}"
         raise _Bad(record_pb2.REFUSAL_REASON_OUT_OF_RANGE, "timestamps_ms", message)
-    offsets = np.array(block.seq_offsets).astype(np.uint64)
+    offsets = column(columns["seq_offsets"], "<u4").astype(np.uint64)
     if int(offsets.max()) > batch.last_seq_inclusive - batch.first_seq:
         message = f"offset {offsets.max()} is past the batch's last sequence {batch.last_seq_inclusive}"
         raise _Bad(record_pb2.REFUSAL_REASON_MALFORMED, "seq_offsets", message)
-    values = np.array(block.values).reshape(key_count, row_count)
+    values = column(columns["values"], "<f8").reshape(key_count, row_count)
     if len(key_set.places) < key_count:
         values = values[key_set.places]
     if key_set.places:
-        steps = np.array(block.steps)
+        steps = column(columns["steps"], "<i8")
         yield PointBlock(who.place, key_set.names, steps, times, offsets + np.uint64(batch.first_seq), values)
 
 
-def _refuse_bad_keys(result: Decoded, block: record_pb2.Block, batch: ingest_pb2.Batch, keys: StreamKeys) -> None:
-    key_set = keys.key_set(block.key_ids)
+def _refuse_bad_keys(
+    result: Decoded, block: record_pb2.Block, key_set: KeySet, batch: ingest_pb2.Batch, keys: StreamKeys
+) -> None:
     if key_set.malformed:
         message = f"{key_set.malformed} keys are not 1 to {MAX_KEY_BYTES} bytes long, contain control characters, or "
         message += "share their id with another key"
