@@ -111,7 +111,8 @@ def begin(
             is_about_this = not error.retryable and error.reason != RunstreamError.reason
             if settings.force or is_about_this:
                 raise
-            say(f"cannot ask whether run {moment.run if moment else run_id} is there: {error.message}; it goes on")
+            if moment or can_be_resumed:
+                say(f"cannot ask whether run {moment.run if moment else run_id} is there: {error.message}; it goes on")
             return _from_moment(fork, rewind, None)
         _check(settings, run_id, earlier, moment, decides=decides)
     if moment:

@@ -162,10 +162,15 @@ def config_dir(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(base) / "runstream"
 
 
+def credentials_file(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where ``runstream login`` keeps API keys, by server."""
+    return config_dir(environ) / "credentials.json"
+
+
 def stored_key(base_url: str, environ: Mapping[str, str] = os.environ) -> str:
     """The API key that ``runstream login`` kept for a server, or an empty string."""
     try:
-        keys = json.loads((config_dir(environ) / "credentials.json").read_text("utf-8"))
+        keys = json.loads(credentials_file(environ).read_text("utf-8"))
         return str(keys.get(base_url.rstrip("/"), ""))
     except (OSError, ValueError, AttributeError):
         return ""
@@ -173,7 +178,7 @@ def stored_key(base_url: str, environ: Mapping[str, str] = os.environ) -> str:
 
 def store_key(base_url: str, api_key: str, environ: Mapping[str, str] = os.environ) -> Path:
     """Keeps an API key for a server, readable by this user alone, and returns the file."""
-    path = config_dir(environ) / "credentials.json"
+    path = credentials_file(environ)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         keys = json.loads(path.read_text("utf-8"))
