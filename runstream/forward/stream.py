@@ -47,6 +47,7 @@ def open_channel(endpoints: Endpoints) -> grpc.aio.Channel:
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 30_000),  # a vanished server is noticed though nothing is sent
         ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.ping_timeout_ms", 10_000),  # what gRPC 1.85 really waits for the answer, by default 60 s
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),  # our own backoff decides, not the channel's
         # Where a name stands for several servers, each stream goes to the next of them.

@@ -77,10 +77,10 @@ class SpoolReader:
             if frames:
                 self._offset += used
                 self._doubts = 0
-                chunk = self._with_losses(self._decoder.decode(data, frames))
+                chunk = self._decoder.decode(data, frames)
                 if chunk.last_seq_inclusive >= chunk.first_seq:
-                    return chunk
-                continue
+                    return self._with_losses(chunk)
+                continue  # all of it is known; what was lost before it is said with what is new
             has_next = self._has_next()
             if stop is Stop.DAMAGED and not self._is_damaged and self._is_certain(has_next):
                 self._is_damaged = True
@@ -97,7 +97,12 @@ class SpoolReader:
             if stop is Stop.TORN:
                 self._torn_bytes += len(data) - used
             self._close()
-        return self._unsound_end() if is_final else None
+        if not is_final:
+            return None
+        if self._lost_seqs:  # said by the header of a last segment that holds nothing else
+            following = self._decoder.next_new_seq
+            return self._with_losses(Chunk(following, following - 1))
+        return self._unsound_end()
 
     def acked_segments(self, acked_seq_inclusive: int) -> list[Path]:
         """Closed segments whose every frame is acked; they may be deleted."""
@@ -155,8 +160,6 @@ class SpoolReader:
         return self._lone_damage()
 
     def _with_losses(self, chunk: Chunk) -> Chunk:
-        if chunk.last_seq_inclusive < chunk.first_seq:
-            return chunk  # all of it is known; what was lost before it is said with what is new
         chunk.lost_seqs = self._lost_seqs
         # A torn end that cost nothing is what a full disk leaves behind.
         chunk.damaged_bytes = self._damaged_bytes + (self._torn_bytes if self._lost_seqs else 0)

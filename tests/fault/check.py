@@ -63,9 +63,15 @@ class Report:
     def __str__(self) -> str:
         return (
             f"seed {self.seed}: kills {_counted(self.kills)}; pauses {_counted(self.pauses)}; "
-            f"network faults {_counted(self.network)}; {self.writers} writers\n"
-            f"points logged {self.logged:,}, points stored {self.stored:,}, duplicates {self.duplicates}, "
-            f"missing {self.missing}, wrong {self.wrong}"
+            f"network faults {_counted(self.network)}\n{self.account}"
+        )
+
+    @property
+    def account(self) -> str:
+        """Logged against stored."""
+        return (
+            f"{self.writers} writers, points logged {self.logged:,}, points stored {self.stored:,}, "
+            f"duplicates {self.duplicates}, missing {self.missing}, wrong {self.wrong}"
         )
 
     @property

@@ -41,7 +41,7 @@ class Network:
 
     def hit(self) -> None:
         """Does one thing to one connection, if there is any."""
-        hop = self._random.choice(list(self._hops))
+        hop = self._random.choice([hop for hop, proxy in self._hops.items() if proxy.links()] or list(self._hops))
         proxy = self._hops[hop]
         links = proxy.links()
         fault = self._random.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]

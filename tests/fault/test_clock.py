@@ -9,7 +9,7 @@ import pytest
 from fault.fleet import Fleet
 from support.processes import ROOT, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slow, pytest.mark.fault, pytest.mark.timeout(300)]
 
 _HOUR_S = 3600
 

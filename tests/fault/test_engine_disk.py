@@ -17,6 +17,7 @@ from runstream.store.client import Store
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.fault,
+    pytest.mark.timeout(300),
     pytest.mark.skipif(not small_disk.is_available(), reason="no mount namespaces for users on this machine"),
 ]
 

@@ -41,4 +41,4 @@ def test_I4_an_hour_without_a_server_costs_training_nothing_and_loses_nothing(
         assert report.stored == _RANKS * (2 * _ROWS + _ROWS // 10)
         assert fleet.state("run") == "RUN_STATE_FINISHED"
         with capsys.disabled():
-            print(f"\nan hour without a server: {report}")
+            print(f"\nan hour without a server: {report.account}")

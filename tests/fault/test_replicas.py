@@ -14,7 +14,7 @@ from support.processes import wait_until
 
 from runstream.store.client import Store
 
-pytestmark = [pytest.mark.slow, pytest.mark.fault]
+pytestmark = [pytest.mark.slow, pytest.mark.fault, pytest.mark.timeout(300)]
 
 
 def stored_points(fleet: Fleet) -> int:
@@ -66,8 +66,9 @@ def test_I2_a_stopped_ingest_that_wakes_after_the_account_is_closed_changes_noth
         os.kill(fleet.ingests[stale].popen.pid, signal.SIGSTOP)
         try:
             fleet.engine = fleet.start_engine()
-            # The forwarder finds out by itself, by its keepalive, and sends what was not acked to the other one.
-            wait_until(lambda: fleet.open_spools() == 0, deadline_s=100, what="the account is closed")
+            # The forwarder finds out by itself, by its keepalive of 30 and 10 s, and sends what was not acked to the
+            # other one.
+            wait_until(lambda: fleet.open_spools() == 0, deadline_s=80, what="the account is closed")
             assert fleet.state("run") == "RUN_STATE_FINISHED"
             assert trainer.process.wait(60) == 0
             before = stored_points(fleet)

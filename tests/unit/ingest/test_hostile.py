@@ -24,7 +24,7 @@ OPEN = ingest_pb2.Open(project="p", run="r", writer="w")
 SETTINGS = Settings(max_batch_points=20)
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(REQUESTS, max_size=6), st.lists(st.booleans(), max_size=6))
 def test_any_messages_leave_every_point_stored_or_refused(
     requests: list[ingest_pb2.PublishRequest], committed: list[bool]

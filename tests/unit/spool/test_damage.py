@@ -232,3 +232,13 @@ def test_what_the_disk_itself_cannot_read_is_damage(tmp_path: Path, monkeypatch:
         assert reader.read() is None
     # It was in doubt only: what can be read again is read.
     assert first.last_seq_inclusive + 1 == read_all(reader).chunks[0].first_seq
+
+
+def test_a_last_segment_without_frames_still_says_what_was_lost_before_it(tmp_path: Path) -> None:
+    (segment,) = write_spool(tmp_path / "w", 3)
+    frames = read_all(SpoolReader(tmp_path / "w")).chunks[-1].last_seq_inclusive
+    segment.write_bytes(segment.read_bytes()[:-1])
+    (tmp_path / "w" / "00000002.spool").write_bytes(segment_header(frames + 1))
+    assert read_all(SpoolReader(tmp_path / "w")).lost == 1
+    assert read_all(SpoolReader(tmp_path / "w"), is_final=False).lost == 0
+    assert read_all(SpoolReader(tmp_path / "w", after_seq=frames)).lost == 0
