@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from runstream.capture.lines import Assembler, Stream
+from runstream.capture.line import Stream
+from runstream.capture.lines import Assembler
 
 MAX_BYTES = 8 << 20  # a few seconds of a program that prints as fast as it can
 

@@ -14,8 +14,7 @@ import termios
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from runstream.capture.lines import Stream
-from runstream.capture.pump import copy_window_size
+from runstream.capture.line import Stream
 
 _NAMES: dict[int, Stream] = {1: "stdout", 2: "stderr"}
 _PIPE_BYTES = 1 << 20  # what a burst may have printed before the pump runs; the kernel may allow less
@@ -88,6 +87,14 @@ def identity(fd: int) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_rdev
+
+
+def copy_window_size(from_fd: int, to_fd: int) -> None:
+    """Makes a pty as wide as the terminal behind it: bars ask for it."""
+    with contextlib.suppress(OSError):
+        size = fcntl.ioctl(from_fd, termios.TIOCGWINSZ, bytes(8))
+        if size != fcntl.ioctl(to_fd, termios.TIOCGWINSZ, bytes(8)):
+            fcntl.ioctl(to_fd, termios.TIOCSWINSZ, size)
 
 
 def _open(fds: tuple[int, ...]) -> Channel:

@@ -14,6 +14,7 @@ the descriptors are put back and what stands in the channels is passed on from h
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import select
@@ -27,10 +28,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runstream.capture.channel import Channel, open_channels
-from runstream.capture.lines import STREAMS, Line
-from runstream.capture.pump import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER
-from runstream.capture.redact import redactor
-from runstream.capture.tap import WriteTap, needs_tap
+from runstream.capture.line import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER, STREAMS, Line
 
 Emit = Callable[[Sequence[Line]], None]
 STOP_TIMEOUT_S = 2.0
@@ -153,6 +151,9 @@ class _Console:
 
 def _open_source(emit: Emit, last_words: Path | None, redact: bool) -> _Source | None:
     if needs_tap(sys.stdout, 1) or needs_tap(sys.stderr, 2):
+        from runstream.capture.redact import redactor  # not where the pump does the work: 10 ms of start-up
+        from runstream.capture.tap import WriteTap
+
         return WriteTap(emit, redactor(os.environ, redact))
     try:
         return PumpedOutput(emit, last_words, redact)
@@ -323,6 +324,29 @@ def _flush_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # closed, None, or somebody's own class
             stream.flush()
+
+
+def needs_tap(stream: object, fd: int) -> bool:
+    """Whether what is written to a stream of ``sys`` is console output that never reaches its descriptor.
+
+    A stream that hands on to the descriptor, such as a logger that keeps a copy, does not: it would be
+    captured twice. A StringIO or an open file does not either: somebody redirects output on purpose.
+    """
+    if stream is None or type(stream) in (io.StringIO, io.TextIOWrapper) or not hasattr(stream, "write"):
+        return False
+    return not _reaches(stream, fd, depth=3)
+
+
+def _reaches(stream: object, fd: int, depth: int) -> bool:
+    try:
+        if stream.fileno() == fd:  # type: ignore[attr-defined]
+            return True
+    except Exception:  # whatever somebody's class does
+        pass
+    if depth == 0:
+        return False
+    held = list(getattr(stream, "__dict__", {}).values())
+    return any(_reaches(value, fd, depth - 1) for value in held if hasattr(value, "write"))
 
 
 _console = _Console()

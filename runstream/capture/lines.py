@@ -13,22 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from operator import attrgetter
-from typing import Literal, NamedTuple
 
+from runstream.capture.line import STREAMS, Line, Stream
 from runstream.capture.terminal import Row, Terminal
 
-Stream = Literal["stdout", "stderr"]
-STREAMS: tuple[Stream, Stream] = ("stdout", "stderr")
 REPEAT_US = 1_000_000
-
-
-class Line(NamedTuple):
-    """One line of output. A later one of the same number replaces it."""
-
-    number: int
-    stream: Stream
-    time_us: int
-    text: str
 
 
 class Assembler:

@@ -32,13 +32,10 @@ from pathlib import Path
 from typing import Any
 
 from runstream.capture.backlog import Backlog, Piece
-from runstream.capture.lines import STREAMS, Assembler, Line, Stream
+from runstream.capture.channel import copy_window_size
+from runstream.capture.line import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER, STREAMS, Line, Stream
+from runstream.capture.lines import Assembler
 from runstream.capture.redact import Redactor
-
-FRAME = struct.Struct("<BQQI")  # stream or FLUSHED, number, time_us, bytes of text
-ORDER = struct.Struct("<cQ")
-FLUSHED = 255
-ACK, FLUSH, GOODBYE = b"A", b"F", b"Q"
 
 _READ_BYTES = 64 << 10
 _TURN_BYTES = 64 << 10
@@ -266,14 +263,6 @@ class Pump:
         batch.feed(self._assembler, now_us)
         new = [line._replace(text=self._redact(line.text)) for line in self._assembler.close(now_us)]
         return [*self._unacked, *new]
-
-
-def copy_window_size(from_fd: int, to_fd: int) -> None:
-    """Makes a pty as wide as the terminal behind it: bars ask for it."""
-    with contextlib.suppress(OSError):
-        size = fcntl.ioctl(from_fd, termios.TIOCGWINSZ, bytes(8))
-        if size != fcntl.ioctl(to_fd, termios.TIOCGWINSZ, bytes(8)):
-            fcntl.ioctl(to_fd, termios.TIOCSWINSZ, size)
 
 
 def main() -> None:

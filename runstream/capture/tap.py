@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import io
 import sys
 import threading
 import time
@@ -13,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from runstream.capture.backlog import Backlog, Piece
-from runstream.capture.lines import Assembler, Line, Stream
+from runstream.capture.line import Line, Stream
+from runstream.capture.lines import Assembler
 
 _REST_S = 0.1
 _TURN_BYTES = 64 << 10
@@ -104,26 +104,3 @@ class WriteTap:
     def _hand_over(self, lines: list[Line]) -> None:
         if lines:
             self._emit([line._replace(text=self._redact(line.text)) for line in lines])
-
-
-def needs_tap(stream: object, fd: int) -> bool:
-    """Whether what is written to a stream of ``sys`` is console output that never reaches its descriptor.
-
-    A stream that hands on to the descriptor, such as a logger that keeps a copy, does not: it would be
-    captured twice. A StringIO or an open file does not either: somebody redirects output on purpose.
-    """
-    if stream is None or type(stream) in (io.StringIO, io.TextIOWrapper) or not hasattr(stream, "write"):
-        return False
-    return not _reaches(stream, fd, depth=3)
-
-
-def _reaches(stream: object, fd: int, depth: int) -> bool:
-    try:
-        if stream.fileno() == fd:  # type: ignore[attr-defined]
-            return True
-    except Exception:  # whatever somebody's class does
-        pass
-    if depth == 0:
-        return False
-    held = list(getattr(stream, "__dict__", {}).values())
-    return any(_reaches(value, fd, depth - 1) for value in held if hasattr(value, "write"))

@@ -305,7 +305,7 @@ subprocess.run([sys.executable, "-c", "import sys; print(sys.stdout.isatty())"])
 capture.stop()
 """
     )
-    from runstream.capture.pump import copy_window_size
+    from runstream.capture.channel import copy_window_size
 
     import fcntl, struct, termios  # isort: skip  # noqa: E401
 

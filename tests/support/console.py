@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runstream.capture.console import read_last_words
-from runstream.capture.lines import Line
+from runstream.capture.line import Line
 from support.processes import environ, wait_until
 
 PRELUDE = """

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstream.capture.lines import REPEAT_US, Assembler, Line, Stream
+from runstream.capture.line import Line, Stream
+from runstream.capture.lines import REPEAT_US, Assembler
 from runstream.capture.terminal import MAX_LINE_BYTES, WINDOW
 
 _PIECES = st.one_of(
