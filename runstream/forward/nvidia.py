@@ -134,7 +134,10 @@ class NvidiaGpu:
     def read(self) -> Reading:
         """Reads what can be read."""
         reading = Reading()
-        for name, read in list(self._readers.items()):
+        for name in list(self._readers):
+            read = self._readers.get(name)
+            if read is None:  # another one has just made it needless
+                continue
             try:
                 values = read(self._nvml, self.handle)
             except self._nvml.NVMLError as error:

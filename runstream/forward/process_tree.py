@@ -32,6 +32,7 @@ class ProcessTree:
         self._before: dict[tuple[int, int], Process] = {}
         self._io_before: dict[tuple[int, int], tuple[int, int]] = {}
         self._sampled_s = 0.0
+        self._root: tuple[int, int] | None = None
         self._has_children_files = os.path.exists(f"{proc}/self/task/{os.getpid()}/children")
         self._parents: dict[int, int] = {}
         self._next_scan_s = 0.0
@@ -39,7 +40,9 @@ class ProcessTree:
     def sample(self, now_s: float) -> dict[str, float]:
         """Returns values by key; none if the process has gone. Rates need two samples."""
         now = self._look()
-        if not now:
+        root = next(iter(now), None)
+        self._root = self._root or root
+        if root is None or root[0] != self.pid or root != self._root:  # gone, or its pid is another's now
             return {}
         values: dict[str, float] = {
             "system/memory_rss_mb": sum(process.rss_pages for process in now.values()) * _PAGE_BYTES / MB,

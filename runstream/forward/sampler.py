@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from runstream.forward.cgroup import Cgroup
@@ -87,10 +88,10 @@ class Sampler:
 
     def sample(self, now_s: float) -> Samples:
         """Returns values by rank and key; never raises. Takes a few ms, with GPUs up to 40 ms each."""
-        if not self._ranks:
+        values = {rank: found for rank, at in self._ranks.items() if (found := at.sample(now_s))}
+        if not values:  # every process has gone
             return {}
-        first = min(self._ranks)
-        values = {rank: at.sample(now_s) for rank, at in self._ranks.items()}
+        first = min(values)
         for source in self._shared:
             values[first] |= source.sample(now_s)
         if self._gpu_source is not None:
@@ -98,8 +99,9 @@ class Sampler:
             self._find_owners(now_s)
             for key, value in by_gpu.items():
                 name = key.removeprefix("system/gpu.").split("/", 1)[0]
-                values[self._owners.get(name, first)][key] = value
-        return {rank: found for rank, found in values.items() if found}
+                owner = self._owners.get(name, first)
+                values[owner if owner in values else first][key] = value
+        return values
 
     def take_events(self) -> list[tuple[int, Event]]:
         """What has happened to GPUs since the last call, with the rank that it concerns."""
@@ -138,24 +140,20 @@ class Sampling:
         self._emit = emit
         self._longest_s = longest_s
         self._stopped = threading.Event()
-        self._lock = threading.Lock()  # guards the ranks
+        self._changes: deque[Callable[[], None]] = deque()  # made by the sampling thread: nobody waits for it
         self._thread = threading.Thread(target=self._run, name="runstream-sampler", daemon=True)
 
-    def start(self, ranks: Mapping[int, int]) -> None:
-        """Begins with ranks and their process ids."""
-        for rank, pid in ranks.items():
-            self._sampler.add(rank, pid)
+    def start(self) -> None:
+        """Begins."""
         self._thread.start()
 
     def add(self, rank: int, pid: int) -> None:
-        """One more rank."""
-        with self._lock:
-            self._sampler.add(rank, pid)
+        """Samples a rank's process from the next time on."""
+        self._changes.append(lambda: self._sampler.add(rank, pid))
 
     def remove(self, rank: int) -> None:
-        """One less."""
-        with self._lock:
-            self._sampler.remove(rank)
+        """Ends that. Idempotent."""
+        self._changes.append(lambda: self._sampler.remove(rank))
 
     def stop(self) -> None:
         """Ends it; a sample that hangs is left behind."""
@@ -166,8 +164,9 @@ class Sampling:
         started = time.monotonic()
         while not self._stopped.is_set():
             now = time.monotonic()
-            with self._lock:
-                samples, events = self._sampler.sample(now), self._sampler.take_events()
+            while self._changes:
+                self._changes.popleft()()
+            samples, events = self._sampler.sample(now), self._sampler.take_events()
             if (samples or events) and not self._stopped.is_set():
                 self._emit(samples, events)
             self._stopped.wait(interval_s(now - started, self._longest_s))
@@ -179,14 +178,13 @@ class _Rank:
     def __init__(self, rank: int, pid: int, proc: str) -> None:
         self._rank = rank
         self._tree = ProcessTree(pid, proc)
-        self._sources = [_Guarded(self._tree), _Guarded(Cgroup(pid, proc))]
+        self._tree_source = _Guarded(self._tree)
+        self._cgroup = _Guarded(Cgroup(pid, proc))
         self._environ = _environ_of(pid, proc)
 
     def sample(self, now_s: float) -> dict[str, float]:
-        values: dict[str, float] = {}
-        for source in self._sources:
-            values |= source.sample(now_s)
-        return values
+        values = self._tree_source.sample(now_s)
+        return values | self._cgroup.sample(now_s) if values else {}
 
     def facts(self) -> RankFacts:
         return RankFacts(self._rank, self._tree.pids(), self._environ)
