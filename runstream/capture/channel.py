@@ -19,6 +19,7 @@ from runstream.capture.line import Stream
 _NAMES: dict[int, Stream] = {1: "stdout", 2: "stderr"}
 _PIPE_BYTES = 1 << 20  # what a burst may have printed before the pump runs; the kernel may allow less
 _F_SETPIPE_SZ = 1031
+_NULL_DEVICE = os.makedev(1, 3)
 
 
 @dataclass
@@ -65,10 +66,11 @@ class Channel:
 
 def open_channels(fds: Iterable[int]) -> list[Channel]:
     """Makes channels for descriptors; nothing is replaced yet. A closed descriptor gets none."""
-    places: dict[tuple[int, int, int], list[int]] = {}
+    places: dict[object, list[int]] = {}
     for fd in fds:
         if (place := identity(fd)) is not None:
-            places.setdefault(place, []).append(fd)
+            is_nowhere = place[2] == _NULL_DEVICE  # where order does not matter, streams can be told apart
+            places.setdefault(fd if is_nowhere else place, []).append(fd)
     channels: list[Channel] = []
     try:
         for group in places.values():
@@ -97,19 +99,28 @@ def copy_window_size(from_fd: int, to_fd: int) -> None:
             fcntl.ioctl(to_fd, termios.TIOCSWINSZ, size)
 
 
+def off_standard(fd: int) -> int:
+    """Moves a descriptor out of 0 to 2: where a program has closed those, a new one gets their numbers."""
+    if fd > 2:
+        return fd
+    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    os.close(fd)
+    return moved
+
+
 def _open(fds: tuple[int, ...]) -> Channel:
     is_tty = os.isatty(fds[0])
     if is_tty:
-        read_fd, write_fd = os.openpty()
+        read_fd, write_fd = map(off_standard, os.openpty())
         attributes = termios.tcgetattr(write_fd)
         attributes[1] &= ~termios.OPOST
         attributes[3] &= ~(termios.ECHO | termios.ICANON | termios.ISIG)
         termios.tcsetattr(write_fd, termios.TCSANOW, attributes)
         copy_window_size(fds[0], read_fd)
     else:
-        read_fd, write_fd = os.pipe()
+        read_fd, write_fd = map(off_standard, os.pipe())
         with contextlib.suppress(OSError):
             fcntl.fcntl(write_fd, _F_SETPIPE_SZ, _PIPE_BYTES)
     place = identity(write_fd)
     assert place is not None
-    return Channel(_NAMES[fds[0]], fds, is_tty, read_fd, os.dup(fds[0]), write_fd, place)
+    return Channel(_NAMES[fds[0]], fds, is_tty, read_fd, off_standard(os.dup(fds[0])), write_fd, place)

@@ -13,7 +13,7 @@ from typing import Any
 
 from runstream.capture import git, hardware, launcher, requirements
 from runstream.capture.metadata import PARTS, Part
-from runstream.capture.redact import Redactor
+from runstream.capture.redact import LineRedactor, Redactor
 
 MAX_FILE_BYTES = 1 << 20
 PATCH_FILE = "diff.patch"
@@ -87,10 +87,9 @@ class Collector:
 
     def _keep(self, name: str, content: bytes) -> None:
         # Line by line: one pattern over a whole file would hold the interpreter lock for its time.
-        text = content.decode("utf-8", "replace")
-        if self._redactor and "PRIVATE KEY-" in text:
-            text = self._redactor.text(text)
-        self.files[name] = "".join(map(self._text, text.splitlines(keepends=True))).encode()
+        redact = LineRedactor(self._redactor)
+        lines = content.decode("utf-8", "replace").split("\n")
+        self.files[name] = "\n".join(redact(name, line) for line in lines).encode()
 
     def _text(self, text: str) -> str:
         return self._redactor.text(text) if self._redactor else text

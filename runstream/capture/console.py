@@ -27,7 +27,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from runstream.capture.channel import Channel, open_channels
+from runstream.capture.channel import Channel, off_standard, open_channels
 from runstream.capture.line import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER, STREAMS, Line
 
 Emit = Callable[[Sequence[Line]], None]
@@ -151,10 +151,10 @@ class _Console:
 
 def _open_source(emit: Emit, last_words: Path | None, redact: bool) -> _Source | None:
     if needs_tap(sys.stdout, 1) or needs_tap(sys.stderr, 2):
-        from runstream.capture.redact import redactor  # not where the pump does the work: 10 ms of start-up
+        from runstream.capture.redact import LineRedactor, Redactor  # else the pump does that: 10 ms of start-up
         from runstream.capture.tap import WriteTap
 
-        return WriteTap(emit, redactor(os.environ, redact))
+        return WriteTap(emit, LineRedactor(Redactor(os.environ) if redact else None))
     try:
         return PumpedOutput(emit, last_words, redact)
     except (OSError, ValueError):
@@ -178,9 +178,9 @@ class PumpedOutput:
         self._channels = open_channels((1, 2))
         if not self._channels:
             raise OSError("stdout and stderr are closed")
-        self._lines_fd, lines_end = os.pipe()
+        self._lines_fd, lines_end = map(off_standard, os.pipe())
         # A socket can be written to without SIGPIPE, whose default some programs restore: it would kill them.
-        self._control, control_end = socket.socketpair()
+        self._control, control_end = (socket.socket(fileno=off_standard(end.detach())) for end in socket.socketpair())
         try:
             _flush_streams()
             self._process = _start_pump(self._channels, lines_end, control_end.fileno(), last_words, redact)

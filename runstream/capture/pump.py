@@ -35,7 +35,7 @@ from runstream.capture.backlog import Backlog, Piece
 from runstream.capture.channel import copy_window_size
 from runstream.capture.line import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER, STREAMS, Line, Stream
 from runstream.capture.lines import Assembler
-from runstream.capture.redact import Redactor
+from runstream.capture.redact import LineRedactor, Redactor
 
 _READ_BYTES = 64 << 10
 _TURN_BYTES = 64 << 10
@@ -69,6 +69,12 @@ class Source:
         return waiting == 0 and not self.is_busy
 
     def _run(self) -> None:
+        try:
+            self._pump()
+        except BaseException:
+            os._exit(1)  # nobody would empty the channel; the training process notices, and takes it away
+
+    def _pump(self) -> None:
         readable = select.poll()
         readable.register(self._read_fd, select.POLLIN)
         while True:
@@ -116,7 +122,7 @@ class Pump:
         self._lines_fd: int = order["lines"]
         self._control_fd: int = order["control"]
         self._last_words = Path(order["last_words"]) if order["last_words"] else None
-        self._redact = Redactor(os.environ).text if order["redact"] else str
+        self._redact = LineRedactor(Redactor(os.environ) if order["redact"] else None)
         self._changed = threading.Condition()  # guards the backlog and what follows
         self._backlog = Backlog()
         self._flush_wanted: int | None = None
@@ -142,7 +148,10 @@ class Pump:
         threading.Thread(target=self._listen, daemon=True).start()
         os.set_blocking(self._lines_fd, False)
         while not self._is_alone:
-            self._turn()
+            try:
+                self._turn()
+            except Exception:  # a line that cannot be made costs its neighbours, not the rest
+                self._assembler = Assembler(self._assembler.next_number)
         with contextlib.suppress(OSError):
             if building and self._last_words and (words := self._words()):
                 building.write_text("".join(json.dumps(line._asdict()) + "\n" for line in words), "utf-8")
@@ -222,7 +231,7 @@ class Pump:
     def _send(self, lines: list[Line]) -> None:
         frames = bytearray()
         for raw in lines:
-            line = raw._replace(text=self._redact(raw.text))
+            line = raw._replace(text=self._redact(raw.stream, raw.text))
             text = line.text.encode("utf-8", "replace")
             frames += FRAME.pack(STREAMS.index(line.stream), line.number, line.time_us, len(text)) + text
             self._unacked.append(line)
@@ -261,7 +270,7 @@ class Pump:
                 self._unacked.popleft()
         now_us = time.time_ns() // 1000
         batch.feed(self._assembler, now_us)
-        new = [line._replace(text=self._redact(line.text)) for line in self._assembler.close(now_us)]
+        new = [line._replace(text=self._redact(line.stream, line.text)) for line in self._assembler.close(now_us)]
         return [*self._unacked, *new]
 
 

@@ -24,10 +24,10 @@ class WriteTap:
 
     Args:
         emit: takes lines, on a thread of the tap's own.
-        redact: takes secrets out of a text.
+        redact: takes secrets out of a stream's next line.
     """
 
-    def __init__(self, emit: Callable[[Sequence[Line]], None], redact: Callable[[str], str]) -> None:
+    def __init__(self, emit: Callable[[Sequence[Line]], None], redact: Callable[[str, str], str]) -> None:
         self._emit = emit
         self._redact = redact
         self._backlog = Backlog()
@@ -103,4 +103,4 @@ class WriteTap:
 
     def _hand_over(self, lines: list[Line]) -> None:
         if lines:
-            self._emit([line._replace(text=self._redact(line.text)) for line in lines])
+            self._emit([line._replace(text=self._redact(line.stream, line.text)) for line in lines])

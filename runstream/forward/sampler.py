@@ -10,6 +10,7 @@ again is left alone for a minute.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -168,7 +169,8 @@ class Sampling:
                 self._changes.popleft()()
             samples, events = self._sampler.sample(now), self._sampler.take_events()
             if (samples or events) and not self._stopped.is_set():
-                self._emit(samples, events)
+                with contextlib.suppress(Exception):  # its trouble is the taker's; the next ones are still wanted
+                    self._emit(samples, events)
             self._stopped.wait(interval_s(now - started, self._longest_s))
 
 

@@ -97,8 +97,8 @@ capture = start()
 data = b"x" * 99 + b"\\n"
 write = ctypes.PyDLL(None).write
 sent = 0
-while sent < 8_000_000:
-    chunk = data * 40_000
+while sent < 3_000_000:
+    chunk = data * 15_000
     sent += write(1, chunk, len(chunk))
 print("done", sent, file=sys.stderr)
 os._exit(0)
@@ -288,6 +288,51 @@ for n in range(100):
         for n in range(100):
             assert process.stderr.readline() == b"stderr %d\n" % n
         assert len(process.stdout.read()) == 4_000_000
+
+
+def test_I4_stop_is_bounded_while_the_console_takes_nothing(tmp_path: Path) -> None:
+    code = (
+        console.PRELUDE
+        + """
+capture = start()
+threading.Thread(target=lambda: os.write(1, b"x" * 4_000_000), daemon=True).start()
+time.sleep(0.5)
+began = time.monotonic()
+capture.stop(timeout_s=1.0)
+print(time.monotonic() - began, file=sys.stderr, flush=True)
+"""
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "captured")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environ(),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert float(process.stderr.readline()) < 5
+        process.kill()
+        assert set(process.stdout.read()) == {ord("x")}
+
+
+def test_streams_that_go_nowhere_are_told_apart(tmp_path: Path) -> None:
+    code = console.PRELUDE + "capture = start(); print('out'); print('err', file=sys.stderr); capture.stop()"
+    captured = tmp_path / "captured"
+    subprocess.run(
+        [sys.executable, "-c", code, str(captured)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environ(),
+        check=True,
+    )
+    told = console.told(0, b"", b"", captured)
+    assert (told.texts("stdout"), told.texts("stderr")) == (["out"], ["err"])
+
+
+def test_closed_streams_are_left_closed(tmp_path: Path) -> None:
+    told = console.run("os.close(1); capture = start(); print('x', file=sys.stderr); capture.stop()", tmp_path)
+    assert (told.stdout, told.stderr[:2]) == (b"", b"x\n")
+    assert told.texts() == ["x"]
 
 
 def test_a_terminal_stays_a_terminal(tmp_path: Path) -> None:

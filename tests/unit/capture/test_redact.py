@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runstream.capture.redact import MASK, Redactor, is_secret_name
+from runstream.capture.redact import MASK, LineRedactor, Redactor, is_secret_name
 from runstream.service.keys import new_key
 
 _NONE = Redactor({})
@@ -156,3 +156,13 @@ def test_environments() -> None:
 )  # fmt: skip
 def test_names_of_secret_variables(name: str, is_secret: int) -> None:
     assert is_secret_name(name) == bool(is_secret)
+
+
+def test_a_private_key_is_masked_over_its_lines() -> None:
+    redact = LineRedactor(_NONE)
+    lines = ["a", "-----BEGIN RSA PRIVATE KEY-----", "MIIEabc", "-----END RSA PRIVATE KEY-----", "b"]
+    assert [redact("stdout", line) for line in lines] == ["a", MASK, MASK, MASK, "b"]
+    redact("stdout", lines[1])
+    assert redact("stderr", "other") == "other"
+    assert [redact("stdout", "x") for _ in range(200)].count(MASK) == 128
+    assert LineRedactor(None)("stdout", "password=hunter2") == "password=hunter2"
