@@ -98,3 +98,8 @@ def pump_of(captured: Path) -> int:
 def kill_pump(captured: Path) -> None:
     """SIGKILL for a pump of ours."""
     os.kill(pump_of(captured), signal.SIGKILL)
+
+
+def wait_gone(process_id: int) -> None:
+    """Waits until a process that is not our child has gone."""
+    wait_until(lambda: not Path(f"/proc/{process_id}").exists(), what=f"the end of {process_id}")
