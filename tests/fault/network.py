@@ -48,7 +48,7 @@ class Network:
         if fault == "stale":
             done = self._replay(proxy)
         else:
-            done = bool(links) and self._put(fault, proxy, self._random.choice(links))
+            done = bool(links) and self._put(fault, hop, self._random.choice(links))
         if done:
             self._counted[f"{hop} {fault}"] += 1
 
@@ -71,7 +71,8 @@ class Network:
             for link in proxy.links():
                 link.release()
 
-    def _put(self, fault: str, proxy: Proxy, link: Link) -> bool:
+    def _put(self, fault: str, hop: str, link: Link) -> bool:
+        """Puts a fault on a connection; false if it is yet to be seen whether it comes about."""
         draw = self._random
         if fault == "cut":
             link.cut(is_up=draw.random() < 0.7, after_bytes=draw.randrange(3000), with_reset=draw.random() < 0.5)
@@ -85,7 +86,8 @@ class Network:
             self._after(draw.uniform(0.2, 1.0), link.drop)
         elif fault == "reorder":
             link.hold()
-            self._after(draw.uniform(0.1, 0.5), lambda: self._overtake(proxy, link))
+            self._after(draw.uniform(0.1, 0.5), lambda: self._overtake(hop, link))
+            return False
         elif fault == "lost server":
             link.lose_server()
             self._after(draw.uniform(0.5, 2.5), link.drop)
@@ -93,9 +95,11 @@ class Network:
             link.lose_client()  # and the server waits: its keepalive is what ends it
         return True
 
-    def _overtake(self, proxy: Proxy, link: Link) -> None:
-        if not proxy.overtake(link, answers=_ANSWERS_BEFORE_LATE_BYTES):
-            link.release()
+    def _overtake(self, hop: str, link: Link) -> None:
+        if self._hops[hop].overtake(link, answers=_ANSWERS_BEFORE_LATE_BYTES):
+            self._counted[f"{hop} reorder"] += 1
+        else:
+            link.release()  # nothing was on its way
 
     def _replay(self, proxy: Proxy) -> bool:
         recordings = proxy.recordings()

@@ -16,7 +16,7 @@ from support.processes import Process, environ, run_cli, wait_until
 
 from runstream.errors import NotFound
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
 # Trains for real, if slowly: a digits network, a row a step. Writes the number of returned log() calls to a
 # pipe after each, so that the test knows what was promised at the instant of a kill.
