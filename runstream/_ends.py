@@ -12,13 +12,13 @@ import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Mapping
 from types import FrameType, TracebackType
 from typing import Any, NoReturn, Protocol
 
 SIGTERM_EXIT_CODE = 128 + signal.SIGTERM
-_MAX_TRACEBACK_CHARS = 64_000
 
 
 class Endable(Protocol):
@@ -70,24 +70,17 @@ def exit_code_of(error: BaseException | None) -> int:
 
 
 def describe_failure(error: BaseException | None, trace: TracebackType | None = None) -> dict[str, str] | None:
-    """What a run's last record says of the exception that ended it: type, message, traceback. Never raises.
+    """What a run's last record says of the exception that ended it: type, message, traceback; secrets are masked.
 
-    The end of a traceback that is too long is kept, since that is where it happened. SystemExit is no failure.
+    SystemExit is no failure. Never raises.
     """
     if error is None or isinstance(error, SystemExit):
         return None
-    import traceback  # only now: 10 ms
+    from runstream.capture.exceptions import describe  # only now: 15 ms that most runs need not spend
+    from runstream.capture.redact import Redactor
 
-    try:
-        message = str(error)
-        text = "".join(traceback.format_exception(type(error), error, trace or error.__traceback__))
-    except Exception:  # an error whose own text fails
-        message, text = "", ""
-    return {
-        "type": type(error).__qualname__,
-        "message": message[:_MAX_TRACEBACK_CHARS].encode(errors="replace").decode(),
-        "traceback": text[-_MAX_TRACEBACK_CHARS:].encode(errors="replace").decode(),
-    }
+    found = describe(error, trace or error.__traceback__, time.time_ns() // 1000, Redactor(os.environ).text)
+    return {"type": found.type, "message": found.message, "traceback": found.traceback}
 
 
 def in_notebook() -> bool:

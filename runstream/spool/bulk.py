@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from runstream.errors import InvalidField
 from runstream.spool.frame import FRAME_HEADER, Kind
-from runstream.spool.logged import MAX_KEYS_PER_ROW
 from runstream.spool.writer import SpoolWriter
 
 # A write() of this size is as fast as a larger one, and other threads' log() waits for one at most.
@@ -65,15 +64,18 @@ class Rows:
 
     def append_to(self, writer: SpoolWriter) -> None:
         """Appends the rows. The caller holds the writer's lock."""
-        if len(self.keys) > MAX_KEYS_PER_ROW or not writer.knows(self.keys):
-            # The first row names its schema, refuses keys that cannot be, and may be too wide for a frame.
-            self._append_one_by_one(writer)
-            return
         per_chunk = max(_CHUNK_BYTES // (32 + 8 * len(self.keys)), 1)
-        for first in range(0, self.count, per_chunk):
+        first = 0
+        while first < self.count:
             part = self[first : first + per_chunk]
-            if not writer.append_frames(part.keys, part.count, part.frames):
-                part._append_one_by_one(writer)
+            try:
+                alone = 0 if writer.append_frames(part.keys, part.count, part.frames) else part.count
+            except KeyError:
+                # A row by itself names its schema, has its bad keys refused, and may be too wide for a frame.
+                alone = 1
+            for index in range(alone):
+                part._append_row(writer, index)
+            first += alone or part.count
 
     def frames(self, schema: int) -> bytes:
         """The rows as frames of a schema."""
@@ -95,13 +97,9 @@ class Rows:
     def __getitem__(self, part: slice) -> Rows:
         return Rows(self.keys, self.steps[part], self.times_ms[part], self.values[part])
 
-    def _append_one_by_one(self, writer: SpoolWriter) -> None:
-        for index in range(self.count):
-            row = dict(zip(self.keys, self.values[index].tolist(), strict=True))
-            writer.append_row(row, int(self.steps[index]), int(self.times_ms[index]))
-            if writer.knows(self.keys) and index + 1 < self.count:
-                self[index + 1 :].append_to(writer)
-                return
+    def _append_row(self, writer: SpoolWriter, index: int) -> None:
+        row = dict(zip(self.keys, self.values[index].tolist(), strict=True))
+        writer.append_row(row, int(self.steps[index]), int(self.times_ms[index]))
 
 
 def _column(name: str, given: Any) -> npt.NDArray[Any]:

@@ -140,23 +140,12 @@ class SpoolWriter:
             # A value is no number, or the step or time no 64-bit integer.
             self._append_checked_row(data, step, time_ms)
 
-    def knows(self, keys: tuple[str, ...]) -> bool:
-        """Whether rows of a key set can be appended as frames."""
-        return keys in self._schemas
-
     def append_frames(self, keys: tuple[str, ...], rows: int, pack: Callable[[int], bytes]) -> bool:
-        """Appends rows of a known key set in one write(). The caller holds ``lock``.
+        """Appends rows of a known key set, framed by ``pack(schema)``, in one write(): all or, with False, none.
 
-        Args:
-            keys: the key set.
-            rows: how many rows there are.
-            pack: makes their frames from the number of the key set's schema.
-
-        Returns whether they were written; if not, none of them was.
+        Raises KeyError for a key set that no row of the segment had. The caller holds ``lock``.
         """
-        schema = self._schemas.get(keys)
-        if schema is None:
-            return False
+        schema = self._schemas[keys]
         frames = pack(schema.number)
         written = _write_or_zero(self._fd, frames)
         if written != len(frames):
