@@ -147,13 +147,9 @@ class SpoolWriter:
         """
         schema = self._schemas[keys]
         frames = pack(schema.number)
-        written = _write_or_zero(self._fd, frames)
-        if written != len(frames):
-            if written:
-                os.ftruncate(self._fd, self._size)
+        if not self._append(frames, self._room.reserve):
             return False
-        self._seq = schema.last_seq = self._seq + rows
-        self._size += written
+        self._seq = schema.last_seq = self._seq + rows - 1
         self.sent_points += rows * schema.points
         schema.last_body = frames[-schema.struct.size :]
         if self._size > self._segment_max_bytes:

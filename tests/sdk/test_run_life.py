@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.processes import environ
-from support.spools import offline, read_spools, run_offline
+from support.programs import offline, read_spools, run_offline
 
 BEGIN = "import runstream, sys, os, signal, threading\nrun = runstream.init(project='p', settings={'quiet': True})\n"
 

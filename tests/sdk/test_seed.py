@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.spools import offline
+from support.programs import offline
 
 PREPARED = "import runstream as wandb\nloss, acc, step = 0.5, 0.9, 3\n"
 

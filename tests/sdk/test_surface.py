@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.spools import Spool, offline, read_spools, run_offline
+from support.programs import Spool, offline, read_spools, run_offline
 
 import runstream
 from runstream import _init
