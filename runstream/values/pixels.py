@@ -38,7 +38,7 @@ def to_pixels(value: object, field: str, *, normalize: bool = True) -> np.ndarra
         raise InvalidField(field, f"has no pixels: its shape is {array.shape}")
     pixels = to_bytes(array, normalize=normalize)
     if pixels.ndim == 4:
-        pixels = _grid(pixels)
+        pixels = grid(pixels)
     if max(pixels.shape[:2]) > MAX_SIDE:
         raise InvalidField(field, f"is {pixels.shape[1]} × {pixels.shape[0]} pixels, the limit is {MAX_SIDE} a side")
     return pixels
@@ -93,7 +93,7 @@ def _channels_last(array: np.ndarray[Any, Any], field: str, *, prefers_first: bo
     return array.transpose(1, 2, 0) if array.ndim == 3 else array.transpose(0, 2, 3, 1)
 
 
-def _grid(batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def grid(batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """One image of many: uint8[N, H, W, C] → uint8[rows × (H + gap), columns × (W + gap), C], gaps are 0."""
     import numpy as np
 
@@ -101,8 +101,8 @@ def _grid(batch: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     columns = min(count, _GRID_COLUMNS)
     rows = -(-count // columns)
     step_y, step_x = height + _GRID_GAP, width + _GRID_GAP
-    grid = np.zeros((rows * step_y - _GRID_GAP, columns * step_x - _GRID_GAP, channels), dtype=np.uint8)
+    tiles = np.zeros((rows * step_y - _GRID_GAP, columns * step_x - _GRID_GAP, channels), dtype=np.uint8)
     for index, image in enumerate(batch):
         y, x = index // columns * step_y, index % columns * step_x
-        grid[y : y + height, x : x + width] = image
-    return grid
+        tiles[y : y + height, x : x + width] = image
+    return tiles
