@@ -30,8 +30,7 @@ class Plotly(Value):
 
     def __init__(self, val: Any) -> None:
         if is_drawing(val):
-            figure = val.gcf() if callable(getattr(val, "gcf", None)) else getattr(val, "figure", val)
-            val = plotly_tools("a matplotlib figure as Plotly").mpl_to_plotly(figure)
+            val = _converted(val)
         content = val.to_plotly_json() if callable(getattr(val, "to_plotly_json", None)) else val
         if not isinstance(content, Mapping) or "data" not in content:
             raise InvalidField("val", f"must be a plotly figure or its dict with 'data', not {type(val).__name__}")
@@ -45,6 +44,16 @@ class Plotly(Value):
         """``{"_type": "plotly-file", "path", "sha256", "size"}``."""
         path = media_path("plotly", key, step, "plotly.json")
         return {"_type": "plotly-file", **files.add_bytes(self._content, path, "application/json")}
+
+
+def _converted(drawing: Any) -> Any:
+    figure = drawing.gcf() if callable(getattr(drawing, "gcf", None)) else getattr(drawing, "figure", drawing)
+    tools = plotly_tools("a matplotlib figure as Plotly")
+    try:
+        return tools.mpl_to_plotly(figure)
+    except Exception as error:  # of plotly's, which knows a part of what matplotlib draws
+        message = f"plotly cannot convert this matplotlib figure: {error}"
+        raise InvalidField("val", message, next_step="log it as runstream.Image, which keeps it exactly") from error
 
 
 def _unpacked(value: Any) -> Any:

@@ -35,15 +35,18 @@ def test_arrays_of_two_dimensions_are_lists_of_rows() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # plotly uses what matplotlib is about to remove
-def test_matplotlib_figures_are_converted_by_plotly() -> None:
+@pytest.mark.parametrize("part", ["figure", "axes", "pyplot"])
+def test_matplotlib_figures_are_converted_by_plotly(part: str) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots()
     try:
         axes.plot([0, 1], [2, 3])
-        for drawing in (figure, axes, pyplot):
-            entry, files = logged(Plotly(drawing))
-            assert files.json_of(entry)["data"][0]["y"] == [2, 3]
+        entry, files = logged(Plotly({"figure": figure, "axes": axes, "pyplot": pyplot}[part]))
+        assert files.json_of(entry)["data"][0]["y"] == [2, 3]
+        figure.clear()
+        with pytest.raises(InvalidField, match=r"plotly cannot convert .* runstream\.Image"):
+            Plotly(figure)
     finally:
         pyplot.close(figure)
 
