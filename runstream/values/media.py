@@ -44,9 +44,11 @@ class Value(ABC):
 
     Attributes:
         group: ``(_type, field)`` of a list of such values in one key, or None if they cannot be listed.
+        fits_cell: whether it can stand in a cell of a table.
     """
 
     group: ClassVar[tuple[str, str] | None] = None
+    fits_cell: ClassVar[bool] = True
     caption: str | None = None
 
     @abstractmethod

@@ -33,6 +33,9 @@ class Tensor:
             raise RuntimeError(f"a Tensor with {self._values.size} elements cannot be converted to Scalar")
         return self._values.reshape(-1)[0].item()
 
+    def tolist(self) -> Any:
+        return self._values.tolist()
+
     def detach(self) -> Tensor:
         return Tensor(self._values, on_gpu=self._on_gpu)
 
