@@ -16,6 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runstream import plot as plot
     from runstream._module import finish as finish
     from runstream._module import init as init
     from runstream._module import log as log
@@ -24,18 +25,57 @@ if TYPE_CHECKING:
     from runstream._run import Run as Run
     from runstream.documents import Document
     from runstream.settings import Settings as Settings
+    from runstream.values.audio import Audio as Audio
+    from runstream.values.histogram import Histogram as Histogram
+    from runstream.values.html import Html as Html
+    from runstream.values.image import Image as Image
+    from runstream.values.molecule import Molecule as Molecule
+    from runstream.values.object3d import Object3D as Object3D
+    from runstream.values.plotly import Plotly as Plotly
+    from runstream.values.table import Table as Table
+    from runstream.values.video import Video as Video
 
     run: Run | None
     config: Document
     summary: Document
 
 __version__ = "0.1.0"
-__all__ = ["Receipt", "Run", "Settings", "config", "finish", "init", "log", "login", "run", "summary"]
+__all__ = [
+    "Audio",
+    "Histogram",
+    "Html",
+    "Image",
+    "Molecule",
+    "Object3D",
+    "Plotly",
+    "Receipt",
+    "Run",
+    "Settings",
+    "Table",
+    "Video",
+    "config",
+    "finish",
+    "init",
+    "log",
+    "login",
+    "plot",
+    "run",
+    "summary",
+]
 
 _HOMES = {
+    "Audio": "runstream.values.audio",
+    "Histogram": "runstream.values.histogram",
+    "Html": "runstream.values.html",
+    "Image": "runstream.values.image",
+    "Molecule": "runstream.values.molecule",
+    "Object3D": "runstream.values.object3d",
+    "Plotly": "runstream.values.plotly",
     "Receipt": "runstream._run",
     "Run": "runstream._run",
     "Settings": "runstream.settings",
+    "Table": "runstream.values.table",
+    "Video": "runstream.values.video",
     "finish": "runstream._module",
     "init": "runstream._module",
     "log": "runstream._module",
@@ -51,6 +91,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value
         return value
+    if name == "plot":
+        return importlib.import_module("runstream.plot")  # which also sets it here
     raise AttributeError(f"module 'runstream' has no attribute {name!r}")
 
 

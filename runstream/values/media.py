@@ -79,5 +79,15 @@ def media_path(folder: str, key: str, step: int, suffix: str) -> str:
     return f"media/{folder}/{'/'.join(parts)}_{step}_{DIGEST}.{suffix}"
 
 
+def as_text(value: object) -> str:
+    """A value's text as UTF-8 can hold it: lone surrogates become ``?``."""
+    return str(value).encode(errors="replace").decode()
+
+
+def as_caption(value: object | None) -> str | None:
+    """A caption's text, or None."""
+    return None if value is None else as_text(value)
+
+
 def _cut(part: str) -> str:
     return part.encode()[:_MAX_STEM_BYTES].decode(errors="ignore")
