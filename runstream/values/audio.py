@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from runstream.errors import InvalidField
 from runstream.values.arrays import as_array, is_tensor
-from runstream.values.media import FileSink, Value, media_path
+from runstream.values.media import FileSink, Value, as_caption, media_path
 from runstream.values.sources import Source, add_source, existing
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Audio(Value):
     group: ClassVar[tuple[str, str] | None] = ("audio", "audio")
 
     def __init__(self, data_or_path: Any, sample_rate: int | None = None, caption: str | None = None) -> None:
-        self.caption = None if caption is None else str(caption)
+        self.caption = as_caption(caption)
         self.sample_rate = None if sample_rate is None else _rate(sample_rate)
         self.duration: float | None = None
         self._source: Source

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runstream.errors import InvalidField
+from runstream.values.media import as_text
 
 _CORNERS = ("minX", "maxX", "minY", "maxY")
 # Detectors predict a little outside of the image; further out than this, the numbers are pixels without saying so.
@@ -30,7 +31,7 @@ def check_boxes(layers: object) -> dict[str, dict[str, Any]]:
         boxes = content.get("box_data")
         if isinstance(boxes, (str, bytes)) or not isinstance(boxes, Sequence):
             raise InvalidField(f"{field}['box_data']", f"must be a list of boxes, not {type(boxes).__name__}")
-        checked[str(layer)] = {
+        checked[as_text(layer)] = {
             "box_data": [_box(box, f"{field}['box_data'][{index}]") for index, box in enumerate(boxes)],
             "class_labels": check_class_labels(content.get("class_labels"), field),
         }
@@ -42,7 +43,7 @@ def check_class_labels(labels: object, field: str) -> dict[str, str]:
     field = f"{field}['class_labels']"
     checked = {}
     for class_id, name in _mapping({} if labels is None else labels, field).items():
-        checked[str(_integer(class_id, f"a key of {field}"))] = str(name)
+        checked[str(_integer(class_id, f"a key of {field}"))] = as_text(name)
     return checked
 
 
@@ -57,11 +58,11 @@ def _box(box: object, field: str) -> dict[str, Any]:
     if box.get("class_id") is not None:
         checked["class_id"] = _integer(box["class_id"], f"{field}['class_id']")
     if box.get("box_caption") is not None:
-        checked["box_caption"] = str(box["box_caption"])
+        checked["box_caption"] = as_text(box["box_caption"])
     if box.get("scores") is not None:
         scores = _mapping(box["scores"], f"{field}['scores']")
         checked["scores"] = {
-            str(name): _number(score, f"{field}['scores'][{name!r}]") for name, score in scores.items()
+            as_text(name): _number(score, f"{field}['scores'][{name!r}]") for name, score in scores.items()
         }
     return checked
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from runstream.errors import InvalidField
 from runstream.values.arrays import comes_from
+from runstream.values.media import as_text
 from runstream.values.wrap import is_frame
 
 
@@ -21,7 +22,7 @@ def frame_columns(frame: Any, field: str) -> tuple[list[str], list[Sequence[Any]
     """
     if not is_frame(frame):
         raise InvalidField(field, f"must be a data frame of pandas or polars, not {type(frame).__name__}")
-    names = [str(name) for name in frame.columns]
+    names = [as_text(name) for name in frame.columns]
     if comes_from(frame, "pandas"):
         return names, [_cells(frame.iloc[:, index]) for index in range(len(names))]
     return names, [frame[name].to_list() for name in frame.columns]

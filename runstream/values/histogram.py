@@ -58,17 +58,18 @@ def _count(values: np.ndarray[Any, Any], num_bins: int) -> tuple[list[float], li
     is_finite = np.isfinite(values)
     finite = values if is_finite.all() else values[is_finite]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    # numpy wants a finite range in which every edge is a float of its own. Numbers as far apart as floats go are
-    # counted as their eighths; equal ones get half a unit, or a millionth of their size, on both sides.
-    scale = 8.0 if high / 8 - low / 8 > 1e307 else 1.0
+    # numpy wants a finite range in which every edge is a number of its own type. Numbers near the end of what the
+    # type holds are counted as their eighths; equal ones get half a unit, or a millionth of their size, on both sides.
+    scale = 8.0 if max(abs(low), abs(high)) > float(np.finfo(finite.dtype).max) / 16 else 1.0
     if scale > 1:
-        finite, low, high = finite / scale, low / scale, high / scale
+        finite, low, high = finite / finite.dtype.type(scale), low / scale, high / scale
     least_width = num_bins * 4 * float(np.spacing(finite.dtype.type(max(abs(low), abs(high)))))
     if high - low < least_width:
         margin = max(0.5 if low == high else 0.0, 1e-6 * max(abs(low), abs(high)), least_width)
         low, high = low - margin, high + margin
     counts, edges = np.histogram(finite, bins=num_bins, range=(low, high))
-    return counts.tolist(), (edges.astype(np.float64) * scale).tolist(), int(values.size - finite.size)
+    end = float(np.finfo(np.float64).max) / scale  # half a unit past the last float is none
+    return counts.tolist(), (edges.astype(np.float64).clip(-end, end) * scale).tolist(), int(values.size - finite.size)
 
 
 def _checked(np_histogram: Any, limit: int) -> tuple[list[float], list[float]]:

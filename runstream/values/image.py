@@ -12,12 +12,14 @@ from runstream.errors import InvalidField
 from runstream.values.arrays import comes_from
 from runstream.values.boxes import check_boxes, check_class_labels
 from runstream.values.masks import check_masks
-from runstream.values.media import FileSink, Value, media_path
+from runstream.values.media import FileSink, Value, as_caption, media_path
 from runstream.values.optional import pillow
 from runstream.values.picture import Picture, drawn, encoded, from_bytes, from_path, from_pillow, is_drawing
 from runstream.values.pixels import to_pixels
 from runstream.values.png import encode_png
 
+# PIL modes of 32-bit numbers, whose range is as open as an array's.
+_NUMBER_MODES = ("F", "I")
 _NATURAL_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 
 
@@ -57,7 +59,7 @@ class Image(Value):
         file_type: str | None = None,
         normalize: bool = True,
     ) -> None:
-        self.caption = None if caption is None else str(caption)
+        self.caption = as_caption(caption)
         self.grouping = grouping
         self._picture = _picture(data_or_path, mode, file_type, normalize)
         self._boxes = check_boxes(boxes) if boxes else {}
@@ -116,7 +118,7 @@ def _picture(data: Any, mode: str | None, file_type: str | None, normalize: bool
         picture = from_bytes(data.read())
     elif is_drawing(data):
         picture = drawn(data)
-    elif comes_from(data, "PIL"):
+    elif comes_from(data, "PIL") and (mode is not None or data.mode not in _NUMBER_MODES):
         return from_pillow(data, mode, file_type or "png")
     else:
         pixels = to_pixels(data, "data_or_path", normalize=normalize)

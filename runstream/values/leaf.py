@@ -14,7 +14,7 @@ from typing import Any
 
 from runstream.errors import RunstreamError
 from runstream.values.group import Group
-from runstream.values.media import Value
+from runstream.values.media import Value, as_text
 from runstream.values.plain import NotPlain, plain
 from runstream.values.wrap import wrapped
 
@@ -88,7 +88,7 @@ def _leaf(value: Any) -> Any:
     if value is None or isinstance(value, Value):
         return value
     if isinstance(value, str):
-        return _small(str(value).encode(errors="replace").decode())
+        return _small(as_text(value))
     if isinstance(value, (bytes, bytearray, memoryview)):
         raise Refused("NOT_A_NUMBER", "value is bytes: decode them, or log a file or an Image")
     if isinstance(value, complex):

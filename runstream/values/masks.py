@@ -10,7 +10,7 @@ from typing import Any
 from runstream.errors import InvalidField
 from runstream.values.arrays import as_array
 from runstream.values.boxes import check_class_labels
-from runstream.values.media import FileSink, media_path
+from runstream.values.media import FileSink, as_text, media_path
 from runstream.values.png import encode_png
 
 _FOLDER = "images/mask"
@@ -44,7 +44,7 @@ def check_masks(layers: object) -> dict[str, Mask]:
     """
     if not isinstance(layers, Mapping):
         raise InvalidField("masks", f"must be a dict, not {type(layers).__name__}")
-    return {str(layer): _mask(content, f"masks[{layer!r}]") for layer, content in layers.items()}
+    return {as_text(layer): _mask(content, f"masks[{layer!r}]") for layer, content in layers.items()}
 
 
 def _mask(content: object, field: str) -> Mask:

@@ -6,7 +6,7 @@ import os
 from typing import Any, ClassVar
 
 from runstream.errors import InvalidField
-from runstream.values.media import FileSink, Value, media_path
+from runstream.values.media import FileSink, Value, as_caption, media_path
 from runstream.values.sources import Source, add_source, existing, is_stream, known_suffix, read_all
 
 
@@ -28,7 +28,7 @@ class Molecule(Value):
     group: ClassVar[tuple[str, str] | None] = ("molecule", "molecules")
 
     def __init__(self, data_or_path: Any, caption: str | None = None, file_type: str | None = None) -> None:
-        self.caption = None if caption is None else str(caption)
+        self.caption = as_caption(caption)
         self._source: Source
         if isinstance(data_or_path, (str, os.PathLike)):
             self._source = existing(data_or_path, "data_or_path")

@@ -73,8 +73,10 @@ def _by_ffmpeg(program: str, frames: np.ndarray[Any, Any], fps: float, wanted: s
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / f"video.{wanted}"
         command = [program, "-loglevel", "error", "-y", *given, *made, str(target)]
-        done = subprocess.run(command, input=frames.tobytes(), capture_output=True, timeout=_TIMEOUT_S, check=False)
-        if done.returncode:
-            reason = done.stderr.decode(errors="replace").strip()[-300:]
-            raise InvalidField("data_or_path", f"ffmpeg cannot make {wanted} of it: {reason}")
+        try:
+            subprocess.run(command, input=frames.tobytes(), capture_output=True, timeout=_TIMEOUT_S, check=True)
+        except (OSError, subprocess.SubprocessError) as error:
+            said = getattr(error, "stderr", None) or str(error).encode()
+            reason = said.decode(errors="replace").strip()[-300:]
+            raise InvalidField("data_or_path", f"ffmpeg cannot make {wanted} of it: {reason}") from error
         return target.read_bytes()

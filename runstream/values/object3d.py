@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from runstream.errors import InvalidField
 from runstream.values.arrays import as_array
-from runstream.values.media import FileSink, Value, media_path
+from runstream.values.media import FileSink, Value, as_caption, media_path
 from runstream.values.plain import NotPlain, plain
 from runstream.values.sources import Source, add_source, existing, is_stream, known_suffix, read_all
 
@@ -39,7 +39,7 @@ class Object3D(Value):
     group: ClassVar[tuple[str, str] | None] = ("object3D", "objects")
 
     def __init__(self, data_or_path: Any, caption: str | None = None, file_type: str | None = None) -> None:
-        self.caption = None if caption is None else str(caption)
+        self.caption = as_caption(caption)
         self.non_finite = 0
         self.format = _POINTS
         self._source: Source

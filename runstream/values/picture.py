@@ -9,7 +9,7 @@ from typing import Any
 
 from runstream.errors import InvalidField
 from runstream.values.arrays import comes_from
-from runstream.values.optional import ExtraMissing, pillow
+from runstream.values.optional import pillow
 from runstream.values.png import png_size
 
 _TYPES = ("png", "jpg", "jpeg", "bmp", "gif", "webp")
@@ -134,5 +134,5 @@ def _size(head: bytes, source: Any) -> tuple[int | None, int | None]:
     try:
         with pillow("the size of an image").open(source) as image:
             return int(image.width), int(image.height)
-    except (ExtraMissing, OSError):
+    except Exception:  # no Pillow, or a file that it cannot or will not read: browsers may
         return None, None

@@ -12,6 +12,8 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
+from runstream.values.media import as_text
+
 # Deeper than this no chart reads; a row with more parts than this is no row.
 MAX_DEPTH = 50
 MAX_PARTS = 1_000_000
@@ -67,7 +69,7 @@ class _Walk:
         if value is None or value is True or value is False:
             return value
         if isinstance(value, (str, PurePath)):
-            return str(value).encode(errors="replace").decode()
+            return as_text(value)
         if isinstance(value, int):
             return int(value)
         if isinstance(value, (float, Decimal, Fraction, datetime.timedelta)):
@@ -126,7 +128,7 @@ def _size(array: Any) -> int:
 
 def _key(key: object) -> str:
     if isinstance(key, str):
-        return str(key).encode(errors="replace").decode()
+        return as_text(key)
     if key is None or isinstance(key, (bool, int, float)):
         return str(key)
     item = getattr(key, "item", None)

@@ -101,9 +101,9 @@ class _Taken:
                 self._room -= 1
                 if self._room < 0:
                     raise _NoRoom
-                name = prefix + key if isinstance(key, str) else self._name(prefix, key, depth)
-                if name is not None:
-                    self._take(name, value, depth)
+                given = prefix + key if isinstance(key, str) else self._name(prefix, key, depth)
+                if given is not None:
+                    self._take(given, value, depth)
         except _NoRoom:
             raise
         except Exception as error:  # of a mapping that is not ours

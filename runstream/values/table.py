@@ -10,7 +10,7 @@ from runstream.errors import InvalidField
 from runstream.values.arrays import as_array
 from runstream.values.cells import ANY, Column
 from runstream.values.frames import frame_columns
-from runstream.values.media import FileSink, Value, media_path
+from runstream.values.media import FileSink, Value, as_text, media_path
 from runstream.values.optional import pandas
 from runstream.values.plain import number_or_text
 from runstream.values.table_input import rows_as_columns, typed_columns
@@ -105,6 +105,7 @@ class Table(Value):
             InvalidField: the name is taken, the count differs, a cell cannot be kept, or rows were logged already
                 in mode INCREMENTAL.
         """
+        name = as_text(name)
         if name in self.columns:
             raise InvalidField("name", f"there is a column {name!r} already")
         if self._increments:
@@ -112,7 +113,7 @@ class Table(Value):
         cells = list(data)
         if self._columns and len(cells) != len(self.data):
             raise InvalidField("data", f"column {name!r} has {len(cells)} cells, the table has {len(self.data)} rows")
-        column = Column(str(name), ANY if self._allow_mixed else None, optional)
+        column = Column(name, ANY if self._allow_mixed else None, optional)
         kept = column.take(cells, 0)
         if not self._columns:
             self.data = [[] for _ in kept]
@@ -133,6 +134,7 @@ class Table(Value):
         Raises:
             InvalidField: there is no such column.
         """
+        name = as_text(name)
         if name not in self.columns:
             raise InvalidField("name", f"there is no column {name!r}; columns: {', '.join(self.columns)}")
         index = self.columns.index(name)

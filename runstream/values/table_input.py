@@ -7,6 +7,7 @@ from typing import Any
 
 from runstream.errors import InvalidField
 from runstream.values.cells import ANY, Column, kind_of
+from runstream.values.media import as_text
 from runstream.values.plain import plain
 
 _DEFAULT_COLUMNS = ("Input", "Output", "Expected")
@@ -22,9 +23,9 @@ def rows_as_columns(columns: Sequence[Any] | None, data: Any) -> tuple[list[str]
         data = _array_rows(data)
     rows = list(data)
     if rows and isinstance(rows[0], Mapping):
-        names = [str(name) for name in (columns or dict.fromkeys(name for row in rows for name in row))]
+        names = [as_text(name) for name in (columns or dict.fromkeys(name for row in rows for name in row))]
         return names, [[row.get(name) for row in rows] for name in names]
-    names = [str(name) for name in (_DEFAULT_COLUMNS if columns is None else columns)]
+    names = [as_text(name) for name in (_DEFAULT_COLUMNS if columns is None else columns)]
     for index, row in enumerate(rows):
         if isinstance(row, (str, bytes)) or not hasattr(row, "__len__"):
             raise InvalidField("data", f"row {index} must be a list of cells, not {type(row).__name__}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from runstream.errors import InvalidField
 from runstream.values.arrays import as_array
-from runstream.values.media import FileSink, Value, media_path
+from runstream.values.media import FileSink, Value, as_caption, media_path
 from runstream.values.moving import encode
 from runstream.values.pixels import grid, to_bytes
 from runstream.values.sources import Source, add_source, existing, is_stream, known_suffix, read_all
@@ -40,7 +40,7 @@ class Video(Value):
     def __init__(
         self, data_or_path: Any, caption: str | None = None, fps: float | None = None, format: str | None = None
     ) -> None:
-        self.caption = None if caption is None else str(caption)
+        self.caption = as_caption(caption)
         if format is not None:
             format = known_suffix(format, _FORMATS, "format")
         self.fps: float | None = None

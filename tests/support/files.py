@@ -42,5 +42,6 @@ def logged(value: Value, key: str = "key", step: int = 0) -> tuple[dict[str, Any
     """What a value becomes: its JSON, which must be JSON, and its files."""
     files = MemoryFiles()
     entry = value.to_json(files, key, step)
+    json.dumps(entry, ensure_ascii=False).encode()
     assert json.loads(json.dumps(entry, allow_nan=False)) == entry
     return entry, files

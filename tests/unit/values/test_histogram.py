@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from support.files import logged
 from support.tensors import Tensor
@@ -36,6 +37,8 @@ def test_arrays_of_any_shape_and_kind(values: Any) -> None:
     assert Histogram(values, num_bins=12).histogram == [1] * 12
 
 
+@example([sys.float_info.max], 1)
+@example([sys.float_info.max, -sys.float_info.max, 5e-324], 512)
 @given(st.lists(st.floats(width=64)), st.integers(1, 512))
 def test_every_number_is_counted_once(values: list[float], num_bins: int) -> None:
     histogram = Histogram(values, num_bins=num_bins)
@@ -52,6 +55,8 @@ def test_every_number_is_counted_once(values: list[float], num_bins: int) -> Non
 
 
 @given(st.lists(st.floats(width=32)))
+@example([float(np.finfo(np.float32).max)])
+@example([float(np.finfo(np.float32).max), float(np.finfo(np.float32).min), 1e-45])
 def test_float32_is_counted_as_it_is(values: list[float]) -> None:
     finite = sum(np.isfinite(value) for value in values)
     assert sum(Histogram(np.array(values, np.float32)).histogram) == finite

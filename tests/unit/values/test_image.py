@@ -137,6 +137,20 @@ def test_file_types(file_type: str, channels: int) -> None:
         assert found.size == (7, 5)
 
 
+def test_pil_images_of_numbers_have_a_range_like_arrays() -> None:
+    numbers = np.array([[0.0, 0.5, 1.0]], np.float32)
+    assert shown(Image(PIL.Image.fromarray(numbers))).tolist() == [[0, 128, 255]]
+    assert shown(Image(PIL.Image.fromarray(np.array([[3, 300]], np.int32)))).tolist() == [[3, 255]]
+
+
+def test_text_that_is_no_unicode_is_kept_as_far_as_it_goes() -> None:
+    odd = "a\ud800"
+    boxes = {odd: {"box_data": [], "class_labels": {1: odd}}}
+    entry, _ = logged(Image(RGB, caption=odd, boxes=boxes, masks={odd: {"mask_data": RGB[:, :, 0]}}), odd)
+    assert entry["caption"] == "a?"
+    assert list(entry["boxes"]) == list(entry["masks"]) == ["a?"]
+
+
 def test_modes_convert() -> None:
     assert shown(Image(RGB, mode="L")).shape == (5, 7)
     assert shown(Image(RGB[:, :, 0], mode="RGB")).shape == (5, 7, 3)

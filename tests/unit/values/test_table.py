@@ -241,6 +241,8 @@ def test_columns_come_and_are_read() -> None:
     assert table.get_dataframe().columns.tolist() == table.columns
     assert Table(dataframe=table.get_dataframe()).columns == table.columns
     table.add_row(3, None, 6, 2)
+    table.add_column(7, [0] * 3)  # type: ignore[arg-type]
+    assert table.get_column(7) == [0] * 3  # type: ignore[arg-type]
     assert len(table.data) == 3
     made = Table([])
     made.add_column("x", [1, 2])
