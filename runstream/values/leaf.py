@@ -134,7 +134,7 @@ def _list(values: Any) -> Any:
 
 
 def _array(array: Any) -> Any:
-    """Arrays, tensors and scalars of numpy, torch, jax, and pandas series."""
+    """Arrays, tensors and scalars of numpy, torch, jax, and series of pandas and polars."""
     size = _size(array)
     kind = getattr(getattr(array, "dtype", None), "kind", "")
     if size == 1 and kind in ("M", "m"):
@@ -154,8 +154,10 @@ def _array(array: Any) -> Any:
 
 def _size(array: Any) -> int:
     count = getattr(array, "numel", None)  # torch, whose size() is its shape
-    size = count() if callable(count) else getattr(array, "size", 1)
-    return int(size() if callable(size) else size)
+    size = count() if callable(count) else getattr(array, "size", None)
+    if size is None and hasattr(array, "__len__"):
+        return len(array)  # series of polars
+    return int(1 if size is None or callable(size) else size)
 
 
 def _small(value: Any) -> Any:

@@ -83,8 +83,7 @@ class _Walk:
             return self._container(
                 {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth
             )
-        to_list = getattr(value, "tolist", None)  # arrays, tensors and scalars of numpy, torch, jax
-        if callable(to_list) and not isinstance(value, type):
+        if _to_list(value) is not None and not isinstance(value, type):
             return self._of_array(value, depth)
         raise NotPlain(f"holds a {type(value).__name__}")
 
@@ -105,14 +104,20 @@ class _Walk:
         if _size(value) > self._room:  # before a list of them is made
             raise NotPlain(f"has more than {MAX_PARTS:,} parts")
         kind = getattr(getattr(value, "dtype", None), "kind", "")
-        if kind in ("b", "i", "u") or (kind == "f" and _is_finite(value)):
+        if type(value).__module__ == "numpy" and (kind in ("b", "i", "u") or (kind == "f" and _is_finite(value))):
             self._room -= _size(value)
-            return value.tolist()  # JSON as it is: no need to look at each
+            return value.tolist()  # JSON as it is: no need to look at each; a series may miss some
         unit = {"M": "datetime64[us]", "m": "timedelta64[us]"}.get(kind)
-        found = (value.astype(unit) if unit else value).tolist()  # nanoseconds would come as bare integers
+        found = _to_list(value.astype(unit) if unit else value)()  # nanoseconds would come as bare integers
         if type(found) is type(value):
             raise NotPlain(f"holds a {type(value).__name__}")
         return self.of(found, depth + 1)
+
+
+def _to_list(value: Any) -> Any:
+    """How arrays, tensors and scalars of numpy, torch and jax, and series, become lists; None if it is none."""
+    found = getattr(value, "tolist", None) or getattr(value, "to_list", None)
+    return found if callable(found) else None
 
 
 def _is_finite(array: Any) -> bool:

@@ -45,6 +45,7 @@ class Point:
         (np.array(3), 3),
         (np.datetime64("2026-01-02T03:04:05.123456789", "ns"), "2026-01-02T03:04:05.123456"),
         (np.datetime64("NaT"), None),
+        (pd.Series([1.5, np.nan]), [1.5, "NaN"]),
         (np.array(["2026-01-02"], "datetime64[D]"), ["2026-01-02T00:00:00"]),
         (np.timedelta64(1500, "ms"), 1.5),
         (datetime.timedelta(seconds=2), 2.0),
@@ -111,6 +112,7 @@ def endless_point() -> Any:
         ([object()], "holds a object"),
         ({(1, 2): 3}, "has a key that is a tuple"),
         ([int], "holds a type"),
+        (pd.Series([1, None], dtype="Int64"), "holds a NAType"),
         (iter([1]), "holds a list_iterator"),
     ],
 )
