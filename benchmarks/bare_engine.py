@@ -1,7 +1,8 @@
 """The bare engine: ready-made sorted Arrow tables into ``points``, a token each, nothing else.
 
 A process of its own, as ours is: ``python -m benchmarks.bare_engine DIR``. Each line of stdin is a shape as JSON; the
-answer is the seconds that inserting its rows took.
+answer is the seconds that inserting its rows took. A shape that says ``lazily`` has its tables made between the
+inserts, so that the process's memory is the engine's.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ def main() -> None:
     store = Store(f"chdb://{sys.argv[1]}")
     migrate(store)
     for number, line in enumerate(sys.stdin):
-        ready = list(tables(number, **json.loads(line)))
+        shape = json.loads(line)
+        lazily = shape.pop("lazily", False)
+        made = tables(number, **shape)
+        ready = made if lazily else list(made)
         began = time.perf_counter()
         for index, table in zip(itertools.count(), ready, strict=False):
             store.insert_arrow("points", table, token=f"{number}-{index}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -39,27 +40,41 @@ class StreamKeys:
         self.limit = limit
         self._hold = hold
         self._names: list[str | None] = []
+        self._said_twice: list[str] = []
         self._last: tuple[bytes, KeySet] = (b"", KeySet((), [], 0, 0))
 
     def define(self, definition: ingest_pb2.KeyDefinition) -> None:
         """Takes a key's number, if it is the next one; a key that cannot be is kept as None."""
-        if definition.id != len(self._names) + 1 or definition.id > self.limit:
-            return  # said before, or past the limit, or out of order: then its blocks are refused
-        key = definition.key
+        key, place = definition.key, definition.id - 1
+        if 0 <= place < len(self._names):
+            self._define_again(place, key)
+        if place != len(self._names) or place >= self.limit:
+            return  # out of order, then blocks that use it are refused; or past the limit
         is_bad = not key or len(key.encode(errors="replace")) > MAX_KEY_BYTES or has_control_characters(key)
         self._names.append(None if is_bad else self._hold(key))
 
-    def key_set(self, numbers: Iterable[int]) -> KeySet:
-        """The keys of a block. Raises KeysUnknown."""
-        given = np.array(numbers, np.uint32)
-        mark = given.tobytes()
+    def _define_again(self, place: int, key: str) -> None:
+        before = self._names[place]
+        if before is not None and before != key:
+            # A number that means two keys means none: nobody knows which of them its values are for.
+            self._names[place] = None
+            self._said_twice.append(before)
+            self._last = (b"", KeySet((), [], 0, 0))
+
+    def key_set(self, numbers: Iterable[int], mark: bytes = b"") -> KeySet:
+        """The keys of a block. Raises KeysUnknown.
+
+        ``mark`` stands for the numbers: the same bytes mean the same numbers. Their form on the wire is cheaper to have
+        than 100,000 of them are to read.
+        """
+        mark = mark or np.array(numbers, np.uint32).tobytes()
         if mark != self._last[0]:
-            self._last = (mark, self._find(given.tolist()))
+            self._last = (mark, self._find(list(numbers)))
         return self._last[1]
 
     def held(self) -> Iterable[str]:
         """The names that were kept."""
-        return (name for name in self._names if name is not None)
+        return itertools.chain(self._said_twice, (name for name in self._names if name is not None))
 
     def _find(self, numbers: list[int]) -> KeySet:
         known = len(self._names)

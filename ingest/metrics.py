@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runstream.service.metrics import Metric, counter, gauge, histogram
 from runstream.v1 import record_pb2
+from runstream.wire import enum_name
 
 _POINTS = (1, 10, 100, 1_000, 10_000, 50_000, 100_000, 200_000, 400_000, 1_000_000)
 _PARTS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 5_000)
@@ -82,6 +83,6 @@ engine_errors = counter(ENGINE_ERRORS)
 
 def count_refusal(reason: record_pb2.RefusalReason.ValueType, count: int) -> None:
     """Counts a refusal and its points under its reason."""
-    name = record_pb2.RefusalReason.Name(reason).removeprefix("REFUSAL_REASON_")
+    name = enum_name(record_pb2.RefusalReason, reason, "REFUSAL_REASON_")
     refusals.labels(name).inc()
     points_refused.labels(name).inc(count)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ingest.decode import Decoded, decode
+from ingest.decode import MAX_TIME_MS, Decoded, decode
 from ingest.keys import StreamKeys
 from ingest.part import Outcome
 from ingest.settings import Settings
@@ -46,6 +46,8 @@ class Submit:
 
 
 Action = Reply | Submit
+# What a later client says of its end, and this server does not know, is not worth its points.
+_KNOWN_STATES = frozenset(common_pb2.RunState.values()) - {common_pb2.RUN_STATE_UNSPECIFIED}
 
 
 @dataclass
@@ -91,7 +93,7 @@ class Session:
         self._next_ticket = 1
         self._last_seq = 0
         self._state = message.state
-        if self._state.state == common_pb2.RUN_STATE_UNSPECIFIED:
+        if self._state.state not in _KNOWN_STATES:
             self._state = record_pb2.WriterState(state=common_pb2.RUN_STATE_RUNNING)
         self._account = record_pb2.Receipt()
 
@@ -149,7 +151,7 @@ class Session:
         for waiting in self._waiting:
             if waiting.ticket == ticket:
                 refusal = self._rejected(waiting, message)
-                return [refusal_row(self.who, waiting.last_seq, refusal.reason, "", message, waiting.points)]
+                return [refusal_row(self.who, waiting.last_seq, refusal.reason, "", message, refusal.count)]
         return []
 
     def _batch(self, batch: ingest_pb2.Batch, now_us: int) -> list[Action]:
@@ -207,6 +209,10 @@ def _identity(message: ingest_pb2.Open, entity: str) -> WriterIdentity:
             raise InvalidField(field_name, problem)
     if not 1 <= len(message.writer) <= 64:
         raise InvalidField("writer", f"must have 1 to 64 characters, not {len(message.writer)}")
+    if names.has_control_characters(message.writer):
+        raise InvalidField("writer", "contains control characters")
+    if message.started_us // 1000 > MAX_TIME_MS:
+        raise InvalidField("started_us", f"must be at most {MAX_TIME_MS} ms since 1970, not {message.started_us} us")
     place = Place(
         names.project_id(entity, message.project),
         names.run_id(entity, message.project, message.run),

@@ -26,6 +26,7 @@ from runstream.v1 import ingest_pb2
 
 # What a message costs in memory beside its own bytes: a small one is mostly this.
 _OVERHEAD_BYTES = 1024
+_LAST_WRITE_S = 1.0
 
 
 class Say(Protocol):
@@ -87,8 +88,11 @@ class Stream:
             self.how_ended = error.reason.lower()
             raise
         finally:
-            for task in (self._reader, writer):
-                task.cancel()
+            self._reader.cancel()
+            # A status that meets a write under way is lost, and the client waits for its deadline.
+            self._replies.put_nowait(None)
+            await asyncio.wait((writer,), timeout=_LAST_WRITE_S)
+            writer.cancel()
             await asyncio.gather(self._reader, writer, return_exceptions=True)
             self._usage.release(self._session.keys.held())
 

@@ -1,27 +1,31 @@
 """What a training process does beside training: once a second, off the hot path.
 
 Syncs the spool to the disk, writes down what was refused, prints what the forwarder has to say, and starts
-the forwarder, again if it dies. The forwarder is a process of its own: it is started, never imported.
+the forwarder, again if it dies; or sees that the node's works. The forwarder is a process of its own: it is
+started, never imported.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from runstream.settings import Settings
 from runstream.spool.ledger import read_receipt
+from runstream.spool.places import FORWARDER_LOCK, is_locked
 from runstream.spool.writer import SpoolWriter
 
 _INTERVAL_S = 1.0
 _RECEIPT_POLL_S = 0.005
+# The node's forwarder looks for new runs once a second, a little later where there are very many.
+_NODE_GRACE_S = 5.0
 
 
 class Keeper:
@@ -40,13 +44,14 @@ class Keeper:
         self._run_dir = writer.directory.parent
         self._stopped = threading.Event()
         self._forwarder: subprocess.Popen[bytes] | None = None
+        self._starts_forwarder = settings.mode == "online" and settings.forwarder == "own"
+        self._forwarder_seen_at = time.monotonic()
         self._said: set[tuple[str, ...]] = set()
         self._thread = threading.Thread(target=self._keep, name="runstream-keeper", daemon=True)
 
     def start(self) -> None:
         """Starts the forwarder and the thread."""
-        if self._settings.mode == "online":
-            self._ensure_forwarder()
+        self._ensure_forwarder()
         self._thread.start()
 
     def stop(self) -> None:
@@ -74,6 +79,9 @@ class Keeper:
 
     def trouble(self) -> str:
         """What keeps the forwarder from the server, or an empty string."""
+        if self._settings.forwarder == "node" and not self._has_node_forwarder():
+            folder = self._run_dir.parent.parent
+            return f"no forwarder of this node works here; start one with `runstream sync --follow {folder}`"
         try:
             said = json.loads((self._run_dir / "forwarder.json").read_text("utf-8"))
         except (OSError, ValueError):
@@ -85,8 +93,8 @@ class Keeper:
             try:
                 self._writer.sync()
                 self.report_refusals()
+                self._ensure_forwarder()
                 if self._settings.mode == "online":
-                    self._ensure_forwarder()
                     self._report_trouble()
             except Exception as error:  # the tracker never kills training (I4)
                 self._say_once(("keeper", repr(error)), f"background work failed: {error!r}")
@@ -115,12 +123,18 @@ class Keeper:
             )
 
     def _ensure_forwarder(self) -> None:
-        """Starts a forwarder unless one works in the run's directory, ours or another rank's."""
-        if self._forwarder is not None and self._forwarder.poll() is None:
+        """Starts a forwarder unless one works in the run's directory, ours, another rank's or the node's."""
+        if not self._starts_forwarder or (self._forwarder is not None and self._forwarder.poll() is None):
             return
-        if _is_locked(self._run_dir / "forwarder.lock"):
+        if is_locked(self._run_dir / FORWARDER_LOCK):
             return
         self._forwarder = start_forwarder(self._run_dir, self._settings)
+
+    def _has_node_forwarder(self) -> bool:
+        """Whether one works here, or did a moment ago."""
+        if is_locked(self._run_dir / FORWARDER_LOCK):
+            self._forwarder_seen_at = time.monotonic()
+        return time.monotonic() - self._forwarder_seen_at < _NODE_GRACE_S
 
     def _say_once(self, key: tuple[str, ...], text: str) -> None:
         if key not in self._said:
@@ -151,17 +165,3 @@ def start_forwarder(run_dir: Path, settings: Settings) -> subprocess.Popen[bytes
             env=environ,
             start_new_session=True,
         )
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False

@@ -190,10 +190,12 @@ class Run:
                 "rank": who.rank,
                 "world_size": who.world_size,
                 "writer": writer_id,
+                "forwarder": self._settings.forwarder if self._settings.mode == "online" else "none",
                 "host": socket.gethostname(),
                 "process_id": os.getpid(),
                 "started_us": time.time_ns() // 1000,
             },
+            max_bytes=self._settings.spool_max_bytes,
         )
         self._lock = self._writer.lock
         self._append_row = self._writer.append_row
@@ -244,8 +246,8 @@ class Run:
             return
         with self._lock:
             if not self._writer.append_record(record):
-                lost = _RECORD_NAMES[next(iter(record))]
-                self._say(f"cannot write to {self._directory}: no space left; the run's {lost} is not kept")
+                lost, why = _RECORD_NAMES[next(iter(record))], self._writer.last_trouble
+                self._say(f"cannot write to {self._directory}: {why}; the run's {lost} is not kept")
 
     def _final_receipt(self) -> Receipt:
         unreported = self._writer.unreported_points

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from pathlib import PurePath
 from typing import Any
 
-_MAX_DEPTH = 50
+# protobuf's parsers go 100 messages deep, and a JSON object in a Struct is three of them.
+MAX_DEPTH = 30
 
 
 class Document(MutableMapping[str, Any]):
@@ -107,7 +108,7 @@ def to_json(value: object, *, on_odd: Callable[[str, str], None] | None = None, 
         return int(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else _non_finite(value)
-    if depth < _MAX_DEPTH:
+    if depth < MAX_DEPTH:
         if isinstance(value, Mapping):
             return {
                 str(key): to_json(item, on_odd=on_odd, path=f"{path}.{key}" if path else str(key), depth=depth + 1)

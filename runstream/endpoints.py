@@ -32,11 +32,8 @@ def find_endpoints(base_url: str, *, timeout_s: float = 5.0) -> Endpoints:
         InvalidField: the URL has another form.
         ServerUnreachable: nothing answers there, or no runstream server.
     """
+    check_base_url(base_url)
     urls = base_url.split(",")
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidField("base_url", f"must be http(s)://host[:port], not {url!r}")
     first = random.randrange(len(urls))
     for index in range(len(urls)):
         url = urls[(first + index) % len(urls)]
@@ -48,6 +45,18 @@ def find_endpoints(base_url: str, *, timeout_s: float = 5.0) -> Endpoints:
         f"no runstream server answers at {base_url} ({getattr(trouble, 'reason', trouble)})",
         next_step="start one with `runstream server`, or set RUNSTREAM_BASE_URL",
     ) from trouble
+
+
+def check_base_url(base_url: str) -> None:
+    """Raises InvalidField if an address in it has another form."""
+    for url in base_url.split(","):
+        try:
+            parts = urlsplit(url)
+            is_fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # of the port, or of brackets
+            is_fine = False
+        if not is_fine:
+            raise InvalidField("base_url", f"must be http(s)://host[:port], not {url!r}")
 
 
 def _ask(url: str, timeout_s: float) -> Endpoints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -9,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runstream import errors
+from runstream.endpoints import check_base_url
 
 _BY_REASON: dict[str, type[errors.RunstreamError]] = {
     kind.reason: kind
@@ -30,9 +32,11 @@ def call(
     """Calls ``Service/Method`` of package runstream.v1 and returns its answer in proto3 JSON.
 
     Raises:
+        InvalidField: the address cannot be.
         RunstreamError: of the kind the server named.
         ServerUnreachable: nothing answers, or no runstream server.
     """
+    check_base_url(base_url)
     headers = {"Content-Type": "application/json"}
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
@@ -46,7 +50,7 @@ def call(
     except urllib.error.HTTPError as error:
         with error:
             raise _refusal(error) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise errors.ServerUnreachable(
             f"no runstream server answers at {base_url} ({getattr(error, 'reason', error)})",
             next_step="start one with `runstream server`, or set RUNSTREAM_BASE_URL",

@@ -21,6 +21,9 @@ from runstream.errors import InvalidField
 DEFAULT_BASE_URL = "http://127.0.0.1:8080"
 Mode = Literal["online", "offline", "disabled"]
 _MODES = ("online", "offline", "disabled")
+ForwarderChoice = Literal["own", "node"]
+_FORWARDERS = ("own", "node")
+_LEAST_SPOOL_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Settings:
         entity: team or user; empty means the key's own.
         project: project of the run.
         mode: ``online`` spools and forwards, ``offline`` only spools, ``disabled`` does nothing.
+        forwarder: ``own`` starts a forwarder beside the run, ``node`` relies on the node's ``runstream sync --follow``.
         dir: where the spool goes; its own folder ``runstream-runs`` is made there.
         run_id: id of the run; made up when empty.
         name: name shown to people.
@@ -43,6 +47,9 @@ class Settings:
         finish_timeout_s: longest that ``finish()`` waits for the receipt. The forwarder goes on after it.
         unreachable_timeout_s: the same while no server answers: shorter, as waiting holds a GPU for nothing.
         give_up_after_s: how long the forwarder goes on without progress once the process has gone.
+        spool_max_bytes: most bytes that one process's spool may take on disk. What is logged past it is dropped and
+            counted, until the server has taken some. 50 GiB are a week of 100 rows a second with 100 values each;
+            a limit keeps an outage from filling the disk that checkpoints need.
         quiet: print nothing but warnings.
     """
 
@@ -51,6 +58,7 @@ class Settings:
     entity: str = ""
     project: str = "uncategorized"
     mode: Mode = "online"
+    forwarder: ForwarderChoice = "own"
     dir: str = "."
     run_id: str = ""
     name: str = ""
@@ -61,6 +69,7 @@ class Settings:
     finish_timeout_s: float = 60.0
     unreachable_timeout_s: float = 5.0
     give_up_after_s: float = 300.0
+    spool_max_bytes: int = 50 << 30
     quiet: bool = False
 
     def __repr__(self) -> str:
@@ -72,6 +81,8 @@ class Settings:
         """Raises InvalidField naming the first setting that cannot be."""
         if self.mode not in _MODES:
             raise InvalidField("mode", f"must be one of {', '.join(_MODES)}, not {self.mode!r}")
+        if self.forwarder not in _FORWARDERS:
+            raise InvalidField("forwarder", f"must be one of {', '.join(_FORWARDERS)}, not {self.forwarder!r}")
         for name in ("project", "entity", "run_id"):
             value = getattr(self, name)
             problem = names.name_problem(value) if value or name == "project" else None
@@ -80,6 +91,9 @@ class Settings:
         for name in ("finish_timeout_s", "unreachable_timeout_s", "give_up_after_s"):
             if not getattr(self, name) >= 0:
                 raise InvalidField(name, f"must be 0 or more seconds, not {getattr(self, name)}")
+        if self.spool_max_bytes < _LEAST_SPOOL_BYTES:
+            least = f"{_LEAST_SPOOL_BYTES:,} or more bytes"
+            raise InvalidField("spool_max_bytes", f"must be {least}, not {self.spool_max_bytes:,}")
 
 
 def load(arguments: Mapping[str, object | None], environ: Mapping[str, str] = os.environ) -> Settings:
@@ -155,6 +169,8 @@ def _converted(name: str, wanted: str, given: object) -> object:
     try:
         if wanted == "float":
             return float(given)  # type: ignore[arg-type]
+        if wanted == "int":
+            return int(given)  # type: ignore[call-overload]
         if wanted == "bool":
             return given if isinstance(given, bool) else str(given).lower() in ("1", "true", "yes", "on")
         if wanted.startswith("tuple"):

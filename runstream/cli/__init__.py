@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from runstream.errors import RunstreamError
 
@@ -18,10 +19,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "server": ("runstream.cli.server", "run everything on this machine"),
     "demo": ("runstream.cli.demo", "train a small model and watch it on the dashboard"),
     "sync": ("runstream.cli.sync", "send spooled runs to a server"),
+    "run": ("runstream.cli.run", "list runs, and show one with its accounts"),
     "login": ("runstream.cli.login", "keep an API key for a server"),
     "key": ("runstream.cli.key", "make, list and revoke API keys"),
     "artifact": ("runstream.cli.artifact", "put and get versioned files"),
-    "spool": ("runstream.cli.spool", "look into a spool"),
+    "spool": ("runstream.cli.spool", "look into spools and check them"),
     "clickhouse": ("runstream.cli.clickhouse", "share one chDB engine over ClickHouse's HTTP interface"),
 }
 
@@ -34,10 +36,17 @@ class _Command(Protocol):
     def run(self, args: argparse.Namespace) -> int: ...
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that takes ``-/PROJECT/RUN``, a run of the caller's own entity, for a name."""
+
+    def _parse_optional(self, arg_string: str) -> Any:
+        return None if arg_string.startswith("-/") else super()._parse_optional(arg_string)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns its exit code; expected errors become one line on stderr."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="runstream",
         description="Self-hosted experiment tracking for GPU fleets.",
         epilog="example: runstream demo",
@@ -58,5 +67,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunstreamError as error:
         print(f"runstream: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130

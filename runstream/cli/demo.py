@@ -10,6 +10,7 @@ import argparse
 import multiprocessing
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +22,7 @@ from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Any
 
+from runstream.child import tied
 from runstream.errors import SetupError
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 @contextmanager
 def _server(data: Path, port: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server of its own process, stopped in the end."""
-    command = [sys.executable, "-m", "runstream", "server", "--data", str(data)]
+    command = tied([sys.executable, "-m", "runstream", "server", "--data", str(data)], by=signal.SIGTERM)
     ports = (
         ["--port", str(port), "--grpc-port", str(port + 1)] if _is_free(port) else ["--port", "0", "--grpc-port", "0"]
     )

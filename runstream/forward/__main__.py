@@ -12,12 +12,14 @@ import sys
 import time
 from pathlib import Path
 
+from runstream.descriptors import allow_many
 from runstream.forward.chain import Forwarder, only_forwarder, open_writers
 from runstream.forward.settings import from_environment
 
 
 def main() -> int:
     """Forwards until there is nothing left; 1 if spools were left behind."""
+    allow_many()
     run_dir = Path(sys.argv[1])
     settings = from_environment(run_dir)
     gave_up: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A forwarder's work in one run's directory: one tail a writer, one channel for all.
+"""A forwarder's work in runs' directories: one tail a writer, one channel for all.
 
     spool ─► tail ─► encode ─► stream ─► ingest
               ▲                   │
@@ -13,8 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,91 +26,171 @@ from runstream.errors import RunstreamError
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded, open_channel
 from runstream.forward.tail import GaveUp, WriterTail
-from runstream.spool.ledger import RECEIPT_FILE, Ledger, write_json
+from runstream.forward.watch import Watch
+from runstream.spool.frame import NewerVersion
+from runstream.spool.ledger import RECEIPT_FILE, Ledger, read_receipt, write_json
+from runstream.spool.places import FORWARDER_LOCK
 
 _LOOK_FOR_WRITERS_S = 0.2
+_OPENING_AT_ONCE = 64
+# What all tails together read and hold at once; each reads its share, so thousands with a backlog fit too.
+_READ_BYTES = 64 << 20
+_READ_BYTES_MIN, _READ_BYTES_MAX = 16 << 10, 4 << 20
+# A channel that is left for a new one may still carry last acks of other writers.
+_CHANNEL_GRACE_S = 10.0
+
+
+class Listener:
+    """Told how a forwarder fares; one that does nothing. Directories are writers'."""
+
+    def closed(self, directory: Path, receipt: dict[str, Any], /) -> None:
+        """An account is closed."""
+
+    def gave_up(self, directory: Path, why: str, /) -> None:
+        """A writer is left as it is."""
+
+    def state(self, directory: Path, state: str, message: str, /) -> None:
+        """The way to the server: connected, unreachable or refused, for one writer."""
 
 
 class Forwarder:
-    """Forwards every writer of one run's directory.
+    """Forwards every writer of one run's directory, or of several at the same time.
 
     Args:
         settings: how.
         leave_living: leave writers alone whose process is alive; their own forwarder is for them.
+        listener: told at once what ``receipts`` and ``gave_up`` hold in the end.
     """
 
-    def __init__(self, settings: ForwardSettings, *, leave_living: bool = False) -> None:
+    def __init__(
+        self, settings: ForwardSettings, *, leave_living: bool = False, listener: Listener | None = None
+    ) -> None:
         self._settings = settings
         self._leave_living = leave_living
+        self._listener = listener or Listener()
+        self._watch = Watch(settings.poll_s, settings.idle_poll_s)
         self._channel: grpc.aio.Channel | None = None
-        self._closing: list[asyncio.Task[None]] = []
-        self._state: dict[str, str] = {}
+        self._channel_of: dict[Path, grpc.aio.Channel] = {}
+        self._connecting = asyncio.Lock()
+        self._opening = asyncio.Semaphore(_OPENING_AT_ONCE)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._state: dict[Path, dict[str, str]] = {}
+        self._tails = 0
         self.receipts: dict[str, dict[str, Any]] = {}
         self.gave_up: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Forwards until every writer's account is closed or given up."""
-        tasks: dict[Path, asyncio.Task[None]] = {}
+        """Forwards the run's directory of the settings, and is done."""
+        try:
+            await self.forward(self._settings.run_dir)
+        finally:
+            await self.close()
+
+    async def forward(self, run_dir: Path, *, besides: Container[str] = ()) -> None:
+        """Forwards until every writer's account in a run's directory is closed or given up.
+
+        Args:
+            run_dir: the run's directory, whose only forwarder this is.
+            besides: names of writers' directories to leave alone.
+        """
+        tasks: dict[str, asyncio.Task[None]] = {}
+        running: set[asyncio.Task[None]] = set()
+        all_ended = asyncio.Event()
+
+        def ended(task: asyncio.Task[None]) -> None:
+            running.discard(task)
+            if not running:
+                all_ended.set()
+
         try:
             while True:
-                for directory in open_writers(self._settings.run_dir):
-                    if directory not in tasks:
-                        tasks[directory] = asyncio.create_task(self._forward(directory))
-                running = [task for task in tasks.values() if not task.done()]
+                for directory in open_writers(run_dir, besides=tasks):
+                    if directory.name not in besides:
+                        task = tasks[directory.name] = asyncio.create_task(self._forward(directory))
+                        running.add(task)
+                        task.add_done_callback(ended)
                 if not running:
                     break
-                await asyncio.wait(running, timeout=_LOOK_FOR_WRITERS_S, return_when=asyncio.FIRST_COMPLETED)
+                all_ended.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(all_ended.wait(), _LOOK_FOR_WRITERS_S)
             for task in tasks.values():
                 task.result()  # a defect in a tail must not end in silence
         finally:
-            await self._drop_channel()
+            for task in tasks.values():
+                task.cancel()
+            await asyncio.gather(*tasks.values(), return_exceptions=True)
+            self._state.pop(run_dir, None)
 
-    async def _forward(self, directory: Path) -> None:
-        tail = WriterTail(directory, self._connect, self._settings, self._report)
-        if self._leave_living and tail.writer_is_alive():
-            return
-        try:
-            self.receipts[directory.name] = await tail.run()
-        except GaveUp as error:
-            self.gave_up[directory.name] = str(error)
-
-    async def _connect(self, ledger: Ledger) -> PublishStream:
-        if self._channel is None:
-            try:
-                endpoints = await asyncio.to_thread(find_endpoints, self._settings.base_url)
-            except RunstreamError as error:
-                raise StreamEnded(None, error.message) from error
-            # Another tail may have been faster while we asked.
-            self._channel = self._channel or open_channel(endpoints)
-        return PublishStream(self._channel, self._settings.api_key, ledger.acked, ledger.refusal)
-
-    def _report(self, state: str, message: str) -> None:
-        """Tells the training process how it goes; only changes are written."""
-        if state == "unreachable":
-            # The server may come back at another gRPC address: ask again.
-            channel, self._channel = self._channel, None
-            if channel is not None:
-                self._closing.append(asyncio.create_task(channel.close(grace=0)))
-        said = {"state": state, "message": message}
-        if said != self._state:
-            self._state = said
-            write_json(self._settings.run_dir / "forwarder.json", {**said, "base_url": self._settings.base_url})
-
-    async def _drop_channel(self) -> None:
+    async def close(self) -> None:
+        """Lets go of the server."""
         if self._channel is not None:
             await self._channel.close(grace=0)
-        await asyncio.gather(*self._closing)
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+
+    async def _forward(self, directory: Path) -> None:
+        connect = functools.partial(self._connect, directory)
+        report = functools.partial(self._report, directory)
+        self._tails += 1
+        try:
+            tail = WriterTail(directory, connect, self._settings, report, self._watch, self._read_bytes)
+            if self._leave_living and tail.writer_is_alive():
+                return
+            receipt = self.receipts[directory.name] = await tail.run()
+            self._listener.closed(directory, receipt)
+        except (GaveUp, NewerVersion, OSError) as error:
+            # What is wrong with one writer's files is said by its name and costs the others nothing.
+            self.gave_up[directory.name] = str(error)
+            self._listener.gave_up(directory, str(error))
+        finally:
+            self._tails -= 1
+            self._channel_of.pop(directory, None)
+
+    def _read_bytes(self) -> int:
+        return min(_READ_BYTES_MAX, max(_READ_BYTES_MIN, _READ_BYTES // max(1, self._tails)))
+
+    async def _connect(self, directory: Path, ledger: Ledger) -> PublishStream:
+        async with self._connecting:  # one tail asks, the others use its channel
+            if self._channel is None:
+                try:
+                    endpoints = await asyncio.to_thread(find_endpoints, self._settings.base_url)
+                except RunstreamError as error:
+                    raise StreamEnded(None, error.message) from error
+                self._channel = open_channel(endpoints)
+            channel = self._channel_of[directory] = self._channel
+        return PublishStream(channel, self._settings.api_key, ledger.acked, ledger.refusal, self._opening)
+
+    def _report(self, directory: Path, state: str, message: str) -> None:
+        """Tells the training process how it goes; only changes are written."""
+        self._listener.state(directory, state, message)
+        if state == "unreachable" and self._channel is self._channel_of.get(directory):
+            # The server may come back at another gRPC address: ask again. Others may go on where they are.
+            channel, self._channel = self._channel, None
+            if channel is not None:
+                closing = asyncio.create_task(channel.close(grace=_CHANNEL_GRACE_S))
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
+        said = {"state": state, "message": message}
+        if said != self._state.get(directory.parent):
+            self._state[directory.parent] = said
+            with contextlib.suppress(OSError):  # a full disk: what it cannot hold, the log still says
+                write_json(directory.parent / "forwarder.json", {**said, "base_url": self._settings.base_url})
 
 
-def open_writers(run_dir: Path) -> list[Path]:
-    """Writers' directories whose account is not closed."""
-    return sorted(entry.parent for entry in run_dir.glob("*/writer.json") if not (entry.parent / RECEIPT_FILE).exists())
+def open_writers(run_dir: Path, *, besides: Container[str] = ()) -> list[Path]:
+    """Writers' directories whose account is not closed, without those whose names are known already."""
+    with os.scandir(run_dir) as entries:
+        names = sorted(entry.name for entry in entries if entry.name not in besides)
+    found = [run_dir / name for name in names if os.path.exists(run_dir / name / "writer.json")]
+    return [each for each in found if not os.path.exists(each / RECEIPT_FILE) or read_receipt(each) is None]
 
 
 @contextlib.contextmanager
 def only_forwarder(run_dir: Path) -> Iterator[bool]:
     """Claims a run's directory; yields whether this process is now its only forwarder."""
-    fd = os.open(run_dir / "forwarder.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fd = os.open(run_dir / FORWARDER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

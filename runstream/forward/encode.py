@@ -59,8 +59,18 @@ def encode(chunk: Chunk, keys: KeyTable, *, max_points: int, urgent: bool = Fals
 
 
 def to_record(seq: int, record: dict[str, Any]) -> record_pb2.Record:
-    """A spooled record as a message; fields of a newer version are left out."""
-    message = json_format.ParseDict(record, record_pb2.Record(), ignore_unknown_fields=True)
+    """A spooled record as a message; fields of a newer version are left out.
+
+    One that is no Record at all becomes the refusal that says so, in its place in the sequence.
+    """
+    message = record_pb2.Record()
+    try:
+        json_format.ParseDict(record, message, ignore_unknown_fields=True)
+    except Exception as error:  # whatever a parser of foreign JSON may raise
+        kinds = ", ".join(sorted(record))[:200].encode(errors="replace").decode()
+        damaged = record_pb2.REFUSAL_REASON_SPOOL_DAMAGED
+        text = f"a record of the spool cannot be read: {type(error).__name__}"
+        message = record_pb2.Record(refused=record_pb2.Refused(reason=damaged, field=kinds, message=text))
     message.seq = seq
     return message
 

@@ -7,25 +7,31 @@ last ack is sent again on a new one, perhaps to another server.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import grpc
 import grpc.aio
+from google.rpc import error_details_pb2, status_pb2
 
 from runstream.endpoints import Endpoints
 from runstream.v1 import ingest_pb2, ingest_pb2_grpc, record_pb2
+from runstream.wire import enum_name
 
 MAX_MESSAGE_BYTES = 64 << 20
 _OPEN_TIMEOUT_S = 10.0
 
 
 class StreamEnded(Exception):
-    """The stream is over: broken, refused or drained. ``code`` is None if the server ended it politely."""
+    """The stream is over: broken, refused or drained.
 
-    def __init__(self, code: grpc.StatusCode | None, message: str) -> None:
+    ``code`` is None if the server ended it politely; it asks not to come back before ``retry_after_s``.
+    """
+
+    def __init__(self, code: grpc.StatusCode | None, message: str, retry_after_s: float = 0.0) -> None:
         super().__init__(message)
         self.code = code
+        self.retry_after_s = retry_after_s
         self.is_permanent = code in (
             grpc.StatusCode.UNAUTHENTICATED,
             grpc.StatusCode.PERMISSION_DENIED,
@@ -41,6 +47,7 @@ def open_channel(endpoints: Endpoints) -> grpc.aio.Channel:
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.keepalive_time_ms", 30_000),  # a vanished server is noticed though nothing is sent
         ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.ping_timeout_ms", 10_000),  # what gRPC 1.85 really waits for the answer, by default 60 s
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 2_000),  # our own backoff decides, not the channel's
         # Where a name stands for several servers, each stream goes to the next of them.
@@ -59,6 +66,7 @@ class PublishStream:
         api_key: sent as the call's metadata.
         on_ack: called with the acked sequence.
         on_refusal: called with a refusal's fields.
+        opening: how many streams may be opened at once: thousands would time each other out.
     """
 
     def __init__(
@@ -67,11 +75,13 @@ class PublishStream:
         api_key: str,
         on_ack: Callable[[int], None],
         on_refusal: Callable[[Mapping[str, Any]], None],
+        opening: asyncio.Semaphore,
     ) -> None:
         metadata = (("authorization", f"Bearer {api_key}"),) if api_key else ()
         self._call = ingest_pb2_grpc.IngestServiceStub(channel).Publish(metadata=metadata)
         self._on_ack = on_ack
         self._on_refusal = on_refusal
+        self._opening = opening
         self._listener: asyncio.Task[None] | None = None
         self.opened = ingest_pb2.Opened()
         self.heard = asyncio.Event()
@@ -85,14 +95,14 @@ class PublishStream:
             StreamEnded: the server refused, or could not be reached.
         """
         try:
-            async with asyncio.timeout(_OPEN_TIMEOUT_S):
+            async with self._opening, asyncio.timeout(_OPEN_TIMEOUT_S):
                 await self._write(ingest_pb2.PublishRequest(open=message))
                 answer = await self._call.read()
         except TimeoutError:
             self._call.cancel()
             raise StreamEnded(None, f"server did not answer within {_OPEN_TIMEOUT_S:.0f} s") from None
         except grpc.aio.AioRpcError as error:
-            raise StreamEnded(error.code(), error.details() or str(error.code())) from error
+            raise _ended(error.code(), error.details(), error.trailing_metadata()) from error
         if not isinstance(answer, ingest_pb2.PublishResponse) or not answer.HasField("opened"):
             raise await self._end()
         self.opened = answer.opened
@@ -153,7 +163,7 @@ class PublishStream:
             self._on_refusal(
                 {
                     "last_seq": refusal.last_seq_inclusive,
-                    "reason": record_pb2.RefusalReason.Name(refusal.reason).removeprefix("REFUSAL_REASON_"),
+                    "reason": enum_name(record_pb2.RefusalReason, refusal.reason, "REFUSAL_REASON_"),
                     "field": refusal.field,
                     "message": refusal.message,
                     "count": refusal.count,
@@ -172,9 +182,21 @@ class PublishStream:
         try:
             async with asyncio.timeout(1.0):
                 code, details = await self._call.code(), await self._call.details()
+                trailing = await self._call.trailing_metadata()
         except TimeoutError:
             self._call.cancel()
             return StreamEnded(None, "stream broke")
         if code is grpc.StatusCode.OK:
             return StreamEnded(None, "server ended the stream")
-        return StreamEnded(code, details or str(code))
+        return _ended(code, details, trailing)
+
+
+def _ended(code: grpc.StatusCode, details: str | None, trailing: Iterable[tuple[str, str | bytes]]) -> StreamEnded:
+    retry_after_s = 0.0
+    for name, value in trailing:
+        if name == "grpc-status-details-bin" and isinstance(value, bytes):
+            for detail in status_pb2.Status.FromString(value).details:
+                info = error_details_pb2.RetryInfo()
+                if detail.Unpack(info):
+                    retry_after_s = info.retry_delay.ToTimedelta().total_seconds()
+    return StreamEnded(code, details or str(code), retry_after_s)

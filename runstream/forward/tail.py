@@ -7,9 +7,7 @@ everything after the last ack is read and sent again.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
-import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,15 +17,35 @@ from runstream.forward.backoff import delay_s
 from runstream.forward.encode import KeyTable, batch_points, encode
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded
+from runstream.forward.watch import Watch, Watched
+from runstream.spool.clock import later_us, wall_us
 from runstream.spool.ledger import InFlight, Ledger
+from runstream.spool.places import WRITER_LOCK, is_locked
 from runstream.spool.reader import Chunk, SpoolReader
 from runstream.v1 import common_pb2, ingest_pb2, record_pb2
+from runstream.wire import enum_name
 
 Connect = Callable[[Ledger], Awaitable[PublishStream]]
 
 
 class GaveUp(Exception):
     """The server could not be reached, or refused, for good; the spool stays."""
+
+
+def read_identity(directory: Path) -> ingest_pb2.Open:
+    """Who the writer is, from its ``writer.json``.
+
+    Raises:
+        GaveUp: the file cannot be read, or does not say it.
+    """
+    try:
+        who = json.loads((directory / "writer.json").read_text("utf-8"))
+        return ingest_pb2.Open(**{name: who[name] for name in _IDENTITY})
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise GaveUp(f"writer.json cannot be read: {type(error).__name__}: {error}") from error
+
+
+_IDENTITY = ("entity", "project", "run", "attempt", "rank", "world_size", "writer", "host", "process_id", "started_us")
 
 
 class WriterTail:
@@ -38,18 +56,34 @@ class WriterTail:
         connect: makes a stream whose acks and refusals go to the given ledger.
         settings: the forwarder's settings.
         report: told how it goes: a state and a message, for the training process to print.
+        watch: looks after the spool while it is silent.
+        read_bytes: how much may be read at once now.
+        now_us: the wall clock; it may jump.
     """
 
     def __init__(
-        self, directory: Path, connect: Connect, settings: ForwardSettings, report: Callable[[str, str], None]
+        self,
+        directory: Path,
+        connect: Connect,
+        settings: ForwardSettings,
+        report: Callable[[str, str], None],
+        watch: Watch,
+        read_bytes: Callable[[], int],
+        *,
+        now_us: Callable[[], int] = wall_us,
     ) -> None:
         self.directory = directory
         self.ledger = Ledger(directory)
         self._connect = connect
         self._settings = settings
         self._report = report
-        self._identity: dict[str, Any] = json.loads((directory / "writer.json").read_text("utf-8"))
+        self._watch = watch
+        self._read_bytes = read_bytes
+        self._now_us = now_us
+        self._open = read_identity(directory)
+        self._saw_time(self._open.started_us)
         self._next_virtual_seq = 0
+        self._gaps = 0
         self._last_progress = time.monotonic()
         self._last_heartbeat = time.monotonic()
         self._last_cleaned = 0.0
@@ -61,6 +95,8 @@ class WriterTail:
             GaveUp: no progress for too long after the writer has gone, or the server refuses this writer.
         """
         failures = 0
+        if self.ledger.is_damaged:
+            self.ledger.begin_again()
         while True:
             try:
                 return await self._forward_once()
@@ -70,51 +106,59 @@ class WriterTail:
                 self._report("refused" if ended.is_permanent else "unreachable", str(ended))
                 if ended.is_permanent or self._should_give_up():
                     raise GaveUp(str(ended)) from ended
-                await asyncio.sleep(delay_s(max(failures, 1)))
+                await asyncio.sleep(max(delay_s(max(failures, 1)), ended.retry_after_s))
 
     async def _forward_once(self) -> dict[str, Any]:
         stream = await self._connect(self.ledger)
         reader = SpoolReader(self.directory, after_seq=self.ledger.account.acked_seq_inclusive)
+        spool = Watched(reader.has_more, self.writer_is_alive, stream.heard.set, bool(self.ledger.account.state))
+        self._gaps = 0
         try:
             await stream.open(self._open_message())
             self._report("connected", "")
             keys = KeyTable()
-            while (chunk := await self._next_chunk(reader, stream)) is not None:
+            while (chunk := await self._next_chunk(reader, stream, spool)) is not None:
                 await self._send_chunk(stream, chunk, keys)
-                self._delete_acked(reader)
-            return await self._close_account(stream)
+            return await self._close_account(stream, reader)
         finally:
             reader.close()
             await stream.close()
 
-    async def _next_chunk(self, reader: SpoolReader, stream: PublishStream) -> Chunk | None:
+    async def _next_chunk(self, reader: SpoolReader, stream: PublishStream, spool: Watched) -> Chunk | None:
         """Waits for more; None once the writer has gone and all of it is read."""
         while True:
             has_gone = not self.writer_is_alive()
             await self._heartbeat_if_due(stream)
+            self._delete_acked(reader)  # also while nothing comes: a writer whose spool is full waits for it
             if stream.draining:
                 await self._wait_for_acks(stream)
                 raise StreamEnded(None, "server is draining")
-            chunk = reader.read()  # after the look at the lock: what it wrote last is then there
+            # After the look at the lock: what it wrote last is then there.
+            chunk = reader.read(max_bytes=self._read_bytes(), is_final=has_gone)
             if chunk is not None:
+                spool.grew_at = asyncio.get_running_loop().time()
+                spool.is_ending = any("writer" in record for _, record in chunk.records)
                 return chunk
-            if has_gone:
+            if has_gone and not reader.is_in_doubt:
                 return None
-            await stream.wait(self._settings.poll_s)
+            self._watch.wait_for(spool)
+            await stream.wait(max(0.0, self._last_heartbeat + self._settings.heartbeat_s - time.monotonic()))
 
     async def _send_chunk(self, stream: PublishStream, chunk: Chunk, keys: KeyTable) -> None:
         self._note_damage(chunk)
+        self._next_virtual_seq = chunk.last_seq_inclusive + 1
         if chunk.last_seq_inclusive < chunk.first_seq:
             return
-        self._next_virtual_seq = chunk.last_seq_inclusive + 1
         urgent = any("writer" in record for _, record in chunk.records)
         max_points = min(self._settings.max_batch_points, stream.opened.max_batch_points)
         for batch in encode(chunk, keys, max_points=max_points, urgent=urgent):
+            self._gaps += chunk.senseless_between(batch.first_seq, batch.last_seq_inclusive)
             await self._send(stream, batch)
 
     async def _send(self, stream: PublishStream, batch: ingest_pb2.Batch) -> None:
         while len(self.ledger.in_flight) >= max(stream.opened.max_batches_in_flight, 1):
             await stream.wait(1.0)
+        gaps, self._gaps = self._gaps, 0
         self.ledger.sent(
             InFlight(
                 last_seq_inclusive=batch.last_seq_inclusive,
@@ -122,28 +166,30 @@ class WriterTail:
                 refused_by_client=sum(int(record.refused.count) for record in batch.records),
                 state=max((record.writer.state for record in batch.records), default=0),
                 exit_code=max((record.writer.exit_code for record in batch.records), default=0),
+                gaps=gaps,
             )
         )
         for record in batch.records:
+            self._saw_time(record.time_us)
             if record.HasField("refused"):
                 self._keep_own_refusal(record.seq, record.refused)
         self._last_progress = time.monotonic()
         await stream.send(batch)
 
-    async def _close_account(self, stream: PublishStream) -> dict[str, Any]:
+    async def _close_account(self, stream: PublishStream, reader: SpoolReader) -> dict[str, Any]:
         """Sends the end of a writer that could not say it, then the receipt, and closes the account."""
         seq = max(self._next_virtual_seq, self.ledger.account.acked_seq_inclusive + 1)
         if not (self.ledger.account.state or any(batch.state for batch in self.ledger.in_flight)):
             crashed = record_pb2.WriterState(state=common_pb2.RUN_STATE_CRASHED)
-            await self._send_record(stream, record_pb2.Record(seq=seq, time_us=_now_us(), writer=crashed))
+            await self._send_record(stream, record_pb2.Record(seq=seq, time_us=self._next_time_us(), writer=crashed))
             seq += 1
         await self._wait_for_acks(stream)
-        account = record_pb2.Record(seq=seq, time_us=_now_us(), receipt=self._receipt())
+        account = record_pb2.Record(seq=seq, time_us=self._next_time_us(), receipt=self._receipt())
         await self._send_record(stream, account)
         await self._wait_for_acks(stream)
         receipt = self.ledger.close()
-        for segment in self.directory.glob("*.spool"):
-            segment.unlink()
+        for segment in reader.finished_segments():
+            segment.unlink(missing_ok=True)
         return receipt
 
     async def _send_record(self, stream: PublishStream, record: record_pb2.Record) -> None:
@@ -158,53 +204,46 @@ class WriterTail:
         now = time.monotonic()
         if now - self._last_heartbeat >= self._settings.heartbeat_s:
             self._last_heartbeat = now
-            await stream.heartbeat(_now_us(), self._receipt())
+            await stream.heartbeat(self._next_time_us(), self._receipt())
 
     def writer_is_alive(self) -> bool:
         """Whether the training process still holds its lock."""
-        fd = os.open(self.directory / "writer.lock", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
-        return False
+        return is_locked(self.directory / WRITER_LOCK)
+
+    def _saw_time(self, time_us: int) -> None:
+        self.ledger.account.clock_us = max(self.ledger.account.clock_us, time_us)
+
+    def _next_time_us(self) -> int:
+        """A time after all that was said; on disk before it is said, or the next forwarder might go below it."""
+        self._saw_time(later_us(self.ledger.account.clock_us, self._now_us()))
+        self.ledger.keep()
+        return self.ledger.account.clock_us
 
     def _receipt(self) -> record_pb2.Receipt:
         account = self.ledger.account
-        return record_pb2.Receipt(sent=account.sent, stored=account.stored, refused=account.refused, gaps=account.gaps)
+        gaps = account.gaps + self._gaps
+        return record_pb2.Receipt(sent=account.sent, stored=account.stored, refused=account.refused, gaps=gaps)
 
     def _open_message(self) -> ingest_pb2.Open:
-        who = self._identity
-        return ingest_pb2.Open(
-            entity=who["entity"],
-            project=who["project"],
-            run=who["run"],
-            attempt=who["attempt"],
-            rank=who["rank"],
-            world_size=who["world_size"],
-            writer=who["writer"],
-            host=who["host"],
-            process_id=who["process_id"],
-            started_us=who["started_us"],
-            state=record_pb2.WriterState(
-                state=common_pb2.RunState.ValueType(self.ledger.account.state),
-                exit_code=self.ledger.account.exit_code,
-            ),
-        )
+        message = ingest_pb2.Open()
+        message.CopyFrom(self._open)
+        message.state.state = common_pb2.RunState.ValueType(self.ledger.account.state)
+        message.state.exit_code = self.ledger.account.exit_code
+        return message
 
     def _note_damage(self, chunk: Chunk) -> None:
-        if not chunk.damaged_bytes and not chunk.lost_seqs:
+        senseless = sum(n for _, n in chunk.senseless)
+        if not chunk.damaged_bytes and not chunk.lost_seqs and not senseless:
             return
-        self.ledger.account.gaps += chunk.lost_seqs or 1
-        message = f"{chunk.damaged_bytes} bytes of the spool could not be read, {chunk.lost_seqs} frames lost"
+        self._gaps += chunk.lost_seqs
+        lost = chunk.lost_seqs + senseless
+        message = f"{chunk.damaged_bytes} bytes of the spool could not be read, {lost} frames lost"
         self.ledger.keep_refusal(
             {"reason": "SPOOL_DAMAGED", "field": "", "message": message, "count": 0, "last_seq": chunk.first_seq}
         )
 
     def _keep_own_refusal(self, seq: int, refused: record_pb2.Refused) -> None:
-        reason = record_pb2.RefusalReason.Name(refused.reason).removeprefix("REFUSAL_REASON_")
+        reason = enum_name(record_pb2.RefusalReason, refused.reason, "REFUSAL_REASON_")
         self.ledger.keep_refusal(
             {
                 "reason": reason,
@@ -228,7 +267,3 @@ class WriterTail:
     def _should_give_up(self) -> bool:
         stalled = time.monotonic() - self._last_progress > self._settings.give_up_after_s
         return stalled and not self.writer_is_alive()
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

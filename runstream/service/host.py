@@ -24,6 +24,7 @@ import structlog
 from aiohttp import web
 
 import runstream
+from runstream.descriptors import allow_many
 from runstream.errors import RunstreamError, SetupError
 from runstream.service import metrics, status
 from runstream.service.auth import Authenticator, needs_key
@@ -58,6 +59,7 @@ async def serve(
         SetupError: a port is in use, or the address is not loopback and there are no API keys.
     """
     check(settings)
+    allow_many()
     stop = stop or asyncio.Event()
     await _check_exposure(settings, authenticator)
     health = Health(services)

@@ -7,38 +7,18 @@ be read is answered as damage with its count of sequences, never skipped silentl
 from __future__ import annotations
 
 import itertools
-import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
-from runstream.spool.frame import BODY_HEADER, FRAME_HEADER, SEGMENT_HEADER, Kind, read_segment_header
-from runstream.spool.rows import Rows, read_rows
+from runstream.spool.chunk import Chunk, Decoder
+from runstream.spool.frame import SEGMENT_HEADER
 from runstream.spool.scan import Frames, Stop, scan
+from runstream.spool.segments import Segment, Unsound, find_segments, has_file_after, open_segment
+
+__all__ = ["READ_BYTES", "Chunk", "SpoolReader"]
 
 READ_BYTES = 4 << 20
 _DOUBTS = 40
-
-
-@dataclass
-class Chunk:
-    """A contiguous range of a writer's sequence."""
-
-    first_seq: int
-    last_seq_inclusive: int
-    rows: list[Rows] = field(default_factory=list)
-    records: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
-    damaged_bytes: int = 0
-    """Bytes around the range that could not be read."""
-    lost_seqs: int = 0
-    """Sequences before the range that were in damaged bytes."""
-
-    @property
-    def points(self) -> int:
-        """Values in all rows."""
-        return sum(rows.points for rows in self.rows)
 
 
 class SpoolReader:
@@ -51,111 +31,176 @@ class SpoolReader:
 
     def __init__(self, directory: Path, *, after_seq: int = 0) -> None:
         self.directory = directory
-        self._after_seq = after_seq
-        self._next_seq = 1
+        self._decoder = Decoder(after_seq)
         self._fd = -1
         self._segment = 0
         self._offset = 0
-        self._schemas: dict[int, tuple[str, ...]] = {}
         self._is_damaged = False
         self._doubts = 0
         self._lost_seqs = 0
+        self._damaged_bytes = 0
         self._torn_bytes = 0
+        self._claimed_seqs = 0
+        self._told: set[int] = set()
+        self._opened: list[Segment] = []
+        self._next_path = ""
+        self._seen_bytes = -1
+        """Size of the segment when nothing more could be read of it; -1 if that may change without its growing."""
 
-    def read(self, *, max_bytes: int = READ_BYTES) -> Chunk | None:
-        """Returns the next whole frames, or None if there are none yet. Never blocks."""
+    def has_more(self) -> bool:
+        """Whether ``read`` may find something; two stat calls, where ``read`` lists the directory."""
+        if self._fd < 0 or self._seen_bytes < 0:
+            return True
+        has_grown = not self._is_damaged and os.fstat(self._fd).st_size != self._seen_bytes
+        return has_grown or os.path.exists(self._next_path)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether ``read`` met bytes that make no sense yet; it says damage when they stay so."""
+        return 0 < self._doubts < _DOUBTS
+
+    def read(self, *, max_bytes: int = READ_BYTES, is_final: bool = False) -> Chunk | None:
+        """Returns the next whole frames, or None if there are none yet. Never blocks.
+
+        Args:
+            max_bytes: how much to look at together; more if a single frame is larger.
+            is_final: the writer has gone. Ask again while ``is_in_doubt``, then None is the end.
+
+        Raises:
+            NewerVersion: there are segments, and all of them are a later runstream's.
+        """
         while self._fd >= 0 or self._open_next():
-            data = b"" if self._is_damaged else os.pread(self._fd, max_bytes, self._offset)
-            frames, used, stop = scan(data)
+            data, (frames, used, stop) = self._scan(max_bytes)
             if not frames and stop is Stop.TORN and len(data) == max_bytes:
                 max_bytes *= 4  # a frame larger than the window
                 continue
-            damaged_bytes = self._confirm_damage(len(data) - used) if stop is Stop.DAMAGED and not frames else 0
-            if frames or damaged_bytes:
+            if frames:
                 self._offset += used
-                chunk = self._decode(data, frames)
-                chunk.damaged_bytes += damaged_bytes
-                if chunk.last_seq_inclusive >= chunk.first_seq or damaged_bytes:
-                    return chunk
-                continue
-            if not self._has_next():
-                return None
+                self._doubts = 0
+                chunk = self._decoder.decode(data, frames)
+                if chunk.last_seq_inclusive >= chunk.first_seq:
+                    return self._with_losses(chunk)
+                continue  # all of it is known; what was lost before it is said with what is new
+            has_next = self._has_next()
+            if stop is Stop.DAMAGED and not self._is_damaged and self._is_certain(has_next):
+                self._is_damaged = True
+                self._damaged_bytes += max(os.fstat(self._fd).st_size - self._offset, 1)
+                if not has_next:
+                    return self._lone_damage()
+            if not has_next:
+                self._seen_bytes = -1 if self.is_in_doubt else self._offset + len(data)
+                break
             # A next segment means that this one grows no more; what came between our read and the look at the
             # folder is read before moving on, and a tail that is torn now stays torn.
-            if not self._is_damaged and os.fstat(self._fd).st_size > self._offset + len(data):
+            if stop is not Stop.DAMAGED and os.fstat(self._fd).st_size > self._offset + len(data):
                 continue
-            if not self._is_damaged:
+            if stop is Stop.TORN:
                 self._torn_bytes += len(data) - used
             self._close()
-        return None
+        if not is_final:
+            return None
+        if self._lost_seqs:  # said by the header of a last segment that holds nothing else
+            following = self._decoder.next_new_seq
+            return self._with_losses(Chunk(following, following - 1))
+        return self._unsound_end()
 
     def acked_segments(self, acked_seq_inclusive: int) -> list[Path]:
         """Closed segments whose every frame is acked; they may be deleted."""
-        segments = [(number, path) for number, path in _segments(self.directory) if number <= self._segment]
-        acked = []
-        for (_, path), (_, following) in itertools.pairwise(segments):
-            with following.open("rb") as file:
-                if read_segment_header(file.read(SEGMENT_HEADER.size)) <= acked_seq_inclusive + 1:
-                    acked.append(path)
-        return acked
+        self._opened = [each for each in self._opened if each.path.exists()]
+        return [
+            each.path
+            for each, following in itertools.pairwise(self._opened)
+            if following.first_seq <= acked_seq_inclusive + 1
+        ]
+
+    def finished_segments(self) -> list[Path]:
+        """What may be deleted once everything is acked: what was read, and files that never began."""
+        _, unsound = find_segments(self.directory)
+        return [each.path for each in self._opened] + [each.path for each in unsound if each.is_beginning]
 
     def close(self) -> None:
         """Closes the open segment."""
         self._close()
 
-    def _confirm_damage(self, unread_bytes: int) -> int:
-        """Counts a damaged place only when it stays so: on some file systems a size shows before its bytes."""
-        self._doubts += 1
-        if self._doubts < _DOUBTS and not self._has_next():
-            return 0
-        self._is_damaged = True
-        return max(unread_bytes, 1)
+    def _scan(self, max_bytes: int) -> tuple[bytes, tuple[list[Frames], int, Stop]]:
+        if self._is_damaged:
+            return b"", ([], 0, Stop.DAMAGED)
+        try:
+            data = os.pread(self._fd, max_bytes, self._offset)
+        except OSError:  # the disk itself cannot read it
+            return b"", ([], 0, Stop.DAMAGED)
+        return data, scan(data)
 
-    def _decode(self, data: bytes, frames: list[Frames]) -> Chunk:
-        count = sum(each.n for each in frames)
-        first = max(self._next_seq, self._after_seq + 1)
-        chunk = Chunk(first, self._next_seq + count - 1, lost_seqs=self._lost_seqs)
+    def _is_certain(self, has_next: bool) -> bool:
+        """Damage counts only when it stays so: on some file systems a size shows before its bytes."""
+        self._doubts += 1
+        return has_next or self._doubts >= _DOUBTS
+
+    def _lone_damage(self) -> Chunk | None:
+        """Damage with nothing after it: at least one sequence is lost, and more if a next segment says so."""
+        damaged, self._damaged_bytes = self._damaged_bytes, 0
+        if self._decoder.next_seq + self._claimed_seqs <= self._decoder.after_seq:
+            return None  # an ack has gone past it, so it was counted then
+        self._claimed_seqs += 1
+        following = self._decoder.next_new_seq + self._claimed_seqs
+        return Chunk(following, following - 1, damaged_bytes=damaged, lost_seqs=1)
+
+    def _unsound_end(self) -> Chunk | None:
+        """What is left when the writer has gone and every sound segment is read."""
+        if self._lost_seqs:  # the last segment has no frame that could say it
+            end = self._decoder.next_new_seq
+            damaged, lost = self._damaged_bytes + self._torn_bytes, self._lost_seqs
+            self._damaged_bytes = self._torn_bytes = self._lost_seqs = 0
+            return Chunk(end, end - 1, damaged_bytes=damaged, lost_seqs=lost)
+        _, unsound = find_segments(self.directory, after=self._segment)
+        left = [each for each in unsound if not each.is_beginning and each.number not in self._told]
+        if not left or not self._is_certain(has_next=False):
+            return None
+        self._note_unsound(left)
+        return self._lone_damage()
+
+    def _with_losses(self, chunk: Chunk) -> Chunk:
+        chunk.lost_seqs = self._lost_seqs
         # A torn end that cost nothing is what a full disk leaves behind.
-        chunk.damaged_bytes = self._torn_bytes if self._lost_seqs else 0
-        self._lost_seqs = self._torn_bytes = 0
-        rows_of: dict[int, tuple[list[Frames], list[int]]] = {}
-        for each in frames:
-            seq, self._next_seq = self._next_seq, self._next_seq + each.n
-            text = slice(each.start + BODY_HEADER.size, each.start + each.size)
-            if each.kind == Kind.SCHEMA:
-                self._schemas[each.schema] = tuple(cast(list[str], json.loads(data[text])))
-            elif self._next_seq <= first:
-                continue  # known to be acked
-            elif each.kind == Kind.RECORD:
-                chunk.records.append((seq, json.loads(data[text])))
-            elif each.kind == Kind.ROW:
-                known = max(0, first - seq)
-                groups, seqs = rows_of.setdefault(each.schema, ([], []))
-                groups.append(_without_first(each, known))
-                seqs.append(seq + known)
-        chunk.rows = [read_rows(data, self._schemas[schema], *found) for schema, found in rows_of.items()]
+        chunk.damaged_bytes = self._damaged_bytes + (self._torn_bytes if self._lost_seqs else 0)
+        self._lost_seqs = self._damaged_bytes = self._torn_bytes = 0
         return chunk
 
     def _open_next(self) -> bool:
-        for number, path in _segments(self.directory):
-            if number <= self._segment:
-                continue
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            header = os.pread(fd, SEGMENT_HEADER.size, 0)
-            if len(header) < SEGMENT_HEADER.size:
-                os.close(fd)
-                return False  # being made
-            first_seq = read_segment_header(header)
-            self._lost_seqs += max(0, first_seq - max(self._next_seq, self._after_seq + 1))
-            self._next_seq = first_seq
-            self._is_damaged, self._doubts = False, 0
-            self._fd, self._segment, self._offset = fd, number, SEGMENT_HEADER.size
-            self._schemas = {}
-            return True
-        return False
+        if not has_file_after(self.directory, self._segment):
+            return False
+        sound, unsound = find_segments(self.directory, after=self._segment)
+        # A file whose sequences go back is a copy, or another writer's.
+        following = next((each for each in sound if each.first_seq >= self._decoder.next_seq), None)
+        if following is None:
+            if self._segment == 0 and not sound:
+                _refuse_newer(unsound)
+            return False
+        try:
+            self._fd = open_segment(following.path)
+        except OSError:
+            return False
+        self._note_unsound([each for each in unsound if each.number < following.number])
+        self._lost_seqs += max(0, self._decoder.begin_segment(following.first_seq) - self._claimed_seqs)
+        self._claimed_seqs = 0
+        self._opened.append(following)
+        self._segment, self._offset = following.number, SEGMENT_HEADER.size
+        self._is_damaged, self._doubts = False, 0
+        self._seen_bytes = -1
+        self._next_path = str(self.directory / f"{following.number + 1:08d}.spool")
+        return True
+
+    def _note_unsound(self, files: list[Unsound]) -> None:
+        for each in files:
+            if each.number not in self._told:
+                self._told.add(each.number)
+                self._damaged_bytes += each.size
 
     def _has_next(self) -> bool:
-        return any(number > self._segment for number, _ in _segments(self.directory))
+        if not has_file_after(self.directory, self._segment):
+            return False
+        sound, _ = find_segments(self.directory, after=self._segment)
+        return any(each.first_seq >= self._decoder.next_seq for each in sound)
 
     def _close(self) -> None:
         if self._fd >= 0:
@@ -163,11 +208,8 @@ class SpoolReader:
             self._fd = -1
 
 
-def _without_first(frames: Frames, count: int) -> Frames:
-    return frames._replace(start=frames.start + count * (FRAME_HEADER.size + frames.size), n=frames.n - count)
-
-
-def _segments(directory: Path) -> Iterator[tuple[int, Path]]:
-    """The segments by number."""
-    found = [(int(path.stem), path) for path in directory.glob("*.spool")]
-    yield from sorted(found)
+def _refuse_newer(files: list[Unsound]) -> None:
+    """Says so where there is nothing this runstream could read: the spool must stay for one that can."""
+    for each in files:
+        if each.newer is not None:
+            raise each.newer

@@ -1,7 +1,7 @@
 """Writes a writer's spool: one ``write()`` a history row, so a returned row is in the kernel (I1).
 
-Owns the segment files, the schemas of the open segment and what to do when the disk is full. Knows nothing
-of networks and never raises for trouble with the disk: what cannot be kept is counted (I3, I4).
+Owns the segment files, the schemas of the open segment and what to do when the disk or the spool's limit is
+full. Knows nothing of networks and never raises for trouble with the disk: what cannot be kept is counted (I3, I4).
 
 The fast path is ``append_row``: look up the key tuple, pack, checksum, write. 2 us for 3 values; everything
 else is behind an exception or a length that does not fit.
@@ -17,22 +17,26 @@ import struct
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import SupportsIndex
 from zlib import crc32
 
 from runstream.names import MAX_KEY_BYTES, has_control_characters
+from runstream.settings import Settings
+from runstream.spool.clock import later_us, wall_us
 from runstream.spool.frame import FRAME_HEADER, record_frame, row_struct, schema_frame, segment_header
+from runstream.spool.logged import as_number, flat, narrow_enough, shown
+from runstream.spool.room import Room
 
 SEGMENT_MAX_BYTES = 64 << 20
-# A schema frame and a message must stay far below the wire's 64 MiB.
-MAX_KEYS_PER_ROW = 100_000
-_MAX_KEY_BYTES_PER_ROW = 4 << 20
+# Room comes back a segment at a time, so a small spool has small segments.
+_LEAST_SEGMENTS = 8
 # Code that logs ever new key sets must not grow the training process: a new segment forgets them.
 _MAX_SCHEMAS_PER_SEGMENT = 4096
-_SHOWN_KEY_CHARS = 200
+_LIMIT = "spool_max_bytes"
 _pack_header = FRAME_HEADER.pack
 
 
@@ -65,25 +69,41 @@ class SpoolWriter:
     Args:
         directory: the writer's directory; must not exist.
         identity: what ``writer.json`` says of the writer.
+        max_bytes: most bytes of segments in the directory, give or take a row; what is past it is dropped and counted.
         segment_max_bytes: size at which a new segment begins.
+        now_us: the wall clock; it may jump, the times of records only rise.
+        now: a clock that never goes back, seconds.
     """
 
     def __init__(
-        self, directory: Path, identity: Mapping[str, object], *, segment_max_bytes: int = SEGMENT_MAX_BYTES
+        self,
+        directory: Path,
+        identity: Mapping[str, object],
+        *,
+        max_bytes: int = Settings.spool_max_bytes,
+        segment_max_bytes: int = SEGMENT_MAX_BYTES,
+        now_us: Callable[[], int] = wall_us,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         directory.mkdir(parents=True)
         self.directory = directory
         self.lock = threading.Lock()
         self.sent_points = 0
-        self._segment_max_bytes = segment_max_bytes
+        self._segment_max_bytes = min(segment_max_bytes, max_bytes // _LEAST_SEGMENTS)
+        self._room = Room(max_bytes, now)
+        self._is_full = False
+        self._now_us = now_us
+        # Ingest places the open of a stream, which says "running", at the writer's start.
+        self._last_us = int(str(identity.get("started_us", 0)))
         self._segment = 0
         self._fd = -1
         self._size = 0
         self._seq = 0
         self._schemas: dict[tuple[str, ...], _Schema] = {}
+        self._schemas_in_segment = 0
         self._latest: dict[str, float] = {}
         self._refused: dict[tuple[str, str], Refused] = {}
-        self._lost = 0
+        self._lost: Counter[str] = Counter()
         self.last_trouble = ""
         self._lock_fd = os.open(directory / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
@@ -111,7 +131,7 @@ class SpoolWriter:
                     self._next_segment()
                 return
             os.ftruncate(self._fd, self._size)
-            self._lose(schema.points, "disk is full")
+            self._lose(schema.points)
         except KeyError:
             self._append_new_row(data, step, time_ms)
         except OSError as error:
@@ -125,7 +145,9 @@ class SpoolWriter:
 
         Returns whether it was written.
         """
-        return self._append(record_frame({"timeUs": _now_us(), **record}))
+        # How the run ended is said in any case.
+        keep_free = -self._room.reserve if "writer" in record else self._room.reserve
+        return self._append(self._record_frame(record), keep_free)
 
     def refuse(self, reason: str, field: str, message: str, count: int) -> None:
         """Counts points that are refused before they reach the spool; written by ``flush_refusals``."""
@@ -137,18 +159,18 @@ class SpoolWriter:
     @property
     def all_sent_points(self) -> int:
         """Values handed to the writer, kept or not."""
-        return self.sent_points + self._lost
+        return self.sent_points + self._lost.total()
 
     @property
     def unreported_points(self) -> int:
         """Points that were refused or found no room, and could not even be written down as such yet."""
-        return self._lost + sum(entry.count for entry in self._refused.values())
+        return self._lost.total() + sum(entry.count for entry in self._refused.values())
 
     def flush_refusals(self) -> list[Refused]:
         """Writes what was refused since the last call and returns it. The caller holds ``lock``."""
-        if self._lost:
-            count, self._lost = self._lost, 0
-            self.refuse("DISK_FULL", "", f"{count} points were not kept: no space left under {self.directory}", count)
+        for field, count in self._lost.items():
+            self.refuse("DISK_FULL", field, f"points were not kept: {self._why_full(field)}", count)
+        self._lost.clear()
         written = []
         for key, refused in list(self._refused.items()):
             record = {
@@ -157,7 +179,7 @@ class SpoolWriter:
                 "message": refused.message,
                 "count": str(refused.count),
             }
-            if self._append(record_frame({"timeUs": _now_us(), "refused": record})):
+            if self._append(self._record_frame({"refused": record}), keep_free=0):
                 del self._refused[key]
                 written.append(refused)
         return written
@@ -198,20 +220,26 @@ class SpoolWriter:
         """Names the row's schema, then appends it; a row too wide for one frame becomes several."""
         if not data:
             return
+        if self._is_full and not self._has_room_again():
+            self._lose(sum(1 for _ in flat(data)))
+            return
         kept = self._without_bad_keys(data)
-        for part in _narrow_enough(kept):
+        for part in narrow_enough(kept):
             keys = tuple(part)
             if keys not in self._schemas and not self._define(keys):
-                self._lose(len(part), "disk is full")
+                self._lose(len(part))
                 continue
             self.append_row(part, step, time_ms)
 
     def _define(self, keys: tuple[str, ...]) -> bool:
-        if self._size > self._segment_max_bytes or len(self._schemas) >= _MAX_SCHEMAS_PER_SEGMENT:
+        if self._size > self._segment_max_bytes or self._schemas_in_segment >= _MAX_SCHEMAS_PER_SEGMENT:
             self._next_segment()
-        schema = len(self._schemas) + 1
-        if not self._append(schema_frame(schema, keys)):
+        schema = self._schemas_in_segment + 1
+        frame = schema_frame(schema, keys)
+        self._is_full = self._is_full or not self._room.fits(self._size, len(frame), self._room.reserve)
+        if self._is_full or not self._append(frame, self._room.reserve):
             return False
+        self._schemas_in_segment = schema
         self._schemas[keys] = _Schema(row_struct(len(keys)), schema, len(keys))
         return True
 
@@ -221,16 +249,16 @@ class SpoolWriter:
             self.refuse("OUT_OF_RANGE", "step", f"step must be an integer of 64 bits, not {step!r:.40}", len(data))
             return
         numbers: dict[str, float] = {}
-        for key, value in _flat(data):
+        for key, value in flat(data):
             if key in numbers:
-                self.refuse("DUPLICATE_KEY", _shown(key), "the row gives this key two values; the later one is kept", 1)
+                self.refuse("DUPLICATE_KEY", shown(key), "the row gives this key two values; the later one is kept", 1)
             try:
-                numbers[key] = _as_number(value)
+                numbers[key] = as_number(value)
             except OverflowError:
-                self.refuse("OUT_OF_RANGE", _shown(key), "value does not fit a 64-bit float", 1)
+                self.refuse("OUT_OF_RANGE", shown(key), "value does not fit a 64-bit float", 1)
             except Exception:
                 kind = type(value).__name__
-                self.refuse("NOT_A_NUMBER", _shown(key), f"value must be a number or bool, not {kind}", 1)
+                self.refuse("NOT_A_NUMBER", shown(key), f"value must be a number or bool, not {kind}", 1)
         if numbers:
             self.append_row(numbers, step, time_ms)
 
@@ -240,95 +268,95 @@ class SpoolWriter:
             if not isinstance(key, str) or not key or len(key.encode(errors="replace")) > MAX_KEY_BYTES:
                 size = len(key.encode(errors="replace")) if isinstance(key, str) else type(key).__name__
                 message = f"key must be a string of 1 to {MAX_KEY_BYTES} bytes, this one has {size}"
-                self.refuse("KEY_LENGTH", _shown(key), message, 1)
+                self.refuse("KEY_LENGTH", shown(key), message, 1)
             elif has_control_characters(key):
-                self.refuse("KEY_CHARACTERS", _shown(key), "key contains control characters", 1)
+                self.refuse("KEY_CHARACTERS", shown(key), "key contains control characters", 1)
             else:
                 kept[key] = value
         return kept
 
-    def _append(self, frame: bytes) -> bool:
+    def _record_frame(self, record: Mapping[str, object]) -> bytes:
+        self._last_us = later_us(self._last_us, self._now_us())
+        return record_frame({"timeUs": str(self._last_us), **record})
+
+    def _append(self, frame: bytes, keep_free: int) -> bool:
+        if not self._room.fits(self._size, len(frame), keep_free):
+            self.last_trouble = self._why_full(_LIMIT)
+            return False
         try:
             written = os.write(self._fd, frame)
             if written != len(frame):
                 os.ftruncate(self._fd, self._size)
+                self.last_trouble = self._why_full("")
                 return False
-        except OSError:
+        except OSError as error:
+            self.last_trouble = error.strerror or str(error)
             return False
         self._seq += 1
         self._size += written
         return True
 
     def _next_segment(self) -> None:
-        """Begins a new segment; if the disk has no room for one, goes on in the old one."""
-        path = self.directory / f"{self._segment + 1:08d}.spool"
+        """Begins a new segment and sees whether the limit has room for what it may hold.
+
+        It begins in any case: only closed segments are deleted. While there is no room, no schema is known, so that
+        every row comes by ``_append_new_row`` and the fast path need not know of the limit.
+        """
+        has_begun = self._begin_segment()
+        self._is_full = not self._has_room()
+        if has_begun or self._is_full:
+            self._latest = self.latest()
+            self._schemas = {}
+
+    def _has_room(self) -> bool:
+        return self._room.fits(self._size, self._segment_max_bytes, self._room.reserve)
+
+    def _has_room_again(self) -> bool:
+        if self._room.is_time_to_look():
+            if self._size > self._segment_max_bytes:
+                self._next_segment()
+            self._is_full = not self._has_room()
+        return not self._is_full
+
+    def _begin_segment(self) -> bool:
+        """Opens the next segment; if the disk has no room for it, the old one goes on."""
+        path = self._segment_path(self._segment + 1)
         header = segment_header(self._seq + 1)
         try:
             fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError:
             if self._fd < 0:
                 raise
-            return
+            return False
         if _write_or_zero(fd, header) != len(header):
             os.close(fd)
             path.unlink()
             if self._fd < 0:
                 raise OSError(28, f"no space left for a spool under {self.directory}")
-            return
+            return False
         old, self._fd = self._fd, fd
         if old >= 0:
+            self._room.add(self._segment_path(self._segment), self._size)
             os.close(old)
         self._segment += 1
         self._size = len(header)
-        self._latest = self.latest()
-        self._schemas = {}
+        self._schemas_in_segment = 0
+        return True
 
-    def _lose(self, points: int, why: str) -> None:
-        """Counts points that found no room. They are reported as soon as there is room again."""
-        self._lost += points
-        self.last_trouble = why
+    def _segment_path(self, number: int) -> Path:
+        return self.directory / f"{number:08d}.spool"
 
+    def _lose(self, points: int, why: str = "") -> None:
+        """Counts points that found no room. They are reported as soon as there is room for that."""
+        field = _LIMIT if self._is_full else ""
+        self._lost[field] += points
+        self.last_trouble = why or self._why_full(field)
 
-def _as_number(value: object) -> float:
-    if isinstance(value, (str, bytes, bytearray)):
-        raise TypeError
-    item = getattr(value, "item", None)  # numpy, torch, jax: the number in an array of one
-    return float(item() if callable(item) else value)  # type: ignore[arg-type]
-
-
-def _flat(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Walks nested mappings: ``{"a": {"b": 1}}`` gives ``("a.b", 1)``."""
-    for key, value in data.items():
-        name = prefix + key
-        if isinstance(value, Mapping):
-            yield from _flat(value, name + ".")
-        else:
-            yield name, value
-
-
-def _shown(key: object) -> str:
-    text = key if isinstance(key, str) and not has_control_characters(key) else ascii(key)
-    return text[:_SHOWN_KEY_CHARS]
-
-
-def _now_us() -> str:
-    return str(time.time_ns() // 1000)
-
-
-def _narrow_enough(data: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    if len(data) <= MAX_KEYS_PER_ROW and sum(map(len, data)) * 4 <= _MAX_KEY_BYTES_PER_ROW:
-        yield data
-        return
-    part: dict[str, object] = {}
-    room = _MAX_KEY_BYTES_PER_ROW
-    for key, value in data.items():
-        room -= len(key.encode())
-        if part and (room < 0 or len(part) == MAX_KEYS_PER_ROW):
-            yield part
-            part, room = {}, _MAX_KEY_BYTES_PER_ROW - len(key.encode())
-        part[key] = value
-    if part:
-        yield part
+    def _why_full(self, field: str) -> str:
+        if field == _LIMIT:
+            limit = f"the spool has reached {_LIMIT}, {self._room.max_bytes:,} bytes"
+            return f"{limit}, as it is not sent fast enough or at all; see why, or raise the limit"
+        return f"no space left under {self.directory}"
 
 
 def _write_new_file(path: Path, content: bytes) -> None:

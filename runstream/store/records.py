@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from runstream.store.points import Place
 from runstream.v1 import common_pb2, record_pb2
+from runstream.wire import enum_name
 
 Row = tuple[str, Mapping[str, Any]]
 """A table's name and a row for it."""
@@ -149,7 +150,7 @@ def writer_row(
         "world_size": who.world_size,
         "host": who.host,
         "process_id": who.process_id,
-        "state": common_pb2.RunState.Name(state.state).removeprefix("RUN_STATE_").lower(),
+        "state": enum_name(common_pb2.RunState, state.state, "RUN_STATE_").lower(),
         "exit_code": state.exit_code,
         "started_at": who.started_us // 1000,
         "heartbeat_at": heard_us // 1000,
@@ -169,7 +170,7 @@ def refusal_row(
         **who.writer_place(),
         "writer": who.writer,
         "seq": seq,
-        "reason": record_pb2.RefusalReason.Name(reason).removeprefix("REFUSAL_REASON_"),
+        "reason": enum_name(record_pb2.RefusalReason, reason, "REFUSAL_REASON_"),
         "field": field,
         "message": message,
         "count": count,

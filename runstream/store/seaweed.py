@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import sysconfig
 import time
 import urllib.error
@@ -22,19 +20,12 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import quote
 
+from runstream.child import tied
 from runstream.errors import SetupError
 
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 5.0
 _BUCKET = "runstream"
-# Asks the kernel to end the child when its parent is gone (PR_SET_PDEATHSIG), then becomes the program. A
-# wrapper and no preexec_fn, which may deadlock in a process with threads.
-_DIE_WITH_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-if os.getppid() != int(sys.argv[1]): sys.exit(1)
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class Seaweed:
@@ -78,7 +69,7 @@ class Seaweed:
         self._log = data_dir / "weed.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command],
+                tied(command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

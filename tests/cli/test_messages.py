@@ -73,12 +73,21 @@ def test_engines_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_no_server(tmp_path: Path) -> None:
-    for arguments in (["artifact", "ls", "p/c"], ["key", "--server", "http://127.0.0.1:9", "ls"]):
+    for arguments in (["artifact", "ls", "p/c"], ["key", "--server", "http://127.0.0.1:9", "ls"], ["run", "ls"]):
         said = complain(*arguments, cwd=tmp_path, RUNSTREAM_BASE_URL="http://127.0.0.1:9")
         assert "no runstream server answers at http://127.0.0.1:9" in said
         assert "runstream server" in said
     assert "no directory" in complain("sync", "nowhere", cwd=tmp_path)
+    assert "not 'http://h:8o8o'" in complain("run", "ls", "--server", "http://h:8o8o", cwd=tmp_path)
+    assert "not 'ftp://x'" in complain("sync", "--follow", "--server", "ftp://x", cwd=tmp_path)
     assert "holds no writer.json" in complain("spool", "show", ".", cwd=tmp_path)
+    assert "nowhere is no directory" in complain("spool", "verify", "nowhere", cwd=tmp_path)
+
+
+def test_names_of_runs_that_cannot_be(tmp_path: Path) -> None:
+    assert "RUN: must have the form [entity/]project/run, not 'one'" in complain("run", "show", "one", cwd=tmp_path)
+    assert "PROJECT: must have the form [entity/]project" in complain("run", "ls", "a/b/c", cwd=tmp_path)
+    assert "--limit: must be 0 or more" in complain("run", "ls", "--limit", "-1", cwd=tmp_path)
 
 
 def test_a_demo_whose_port_is_taken_takes_another(tmp_path: Path) -> None:

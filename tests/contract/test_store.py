@@ -134,6 +134,21 @@ def test_failures_are_classed_by_code(either: Store, run: int) -> None:
     assert classify(caught.value) is Outcome.PERMANENT
 
 
+def test_I2_a_commit_that_fails_is_an_error(either: Store, run: int) -> None:
+    # Found by fault/test_engine_disk.py: chDB's streamed insert answers "written" for rows it could not commit.
+    table = f"few_parts_{run}"
+    either.command(
+        f"CREATE TABLE {table} (a UInt64) ENGINE = MergeTree ORDER BY a "
+        "SETTINGS parts_to_delay_insert = 1, parts_to_throw_insert = 1"
+    )
+    either.insert_arrow(table, pa.table({"a": pa.array([1], pa.uint64())}), token="1")
+    with pytest.raises(ClickHouseError) as failed:
+        either.insert_arrow(table, pa.table({"a": pa.array([2], pa.uint64())}), token="2")
+    assert classify(failed.value) is Outcome.OVERLOADED
+    assert either.query(f"SELECT a FROM {table}") == [(1,)]
+    either.command(f"DROP TABLE {table}")
+
+
 def test_settings_of_a_query_do_not_stay(either: Store) -> None:
     for _ in range(8):
         either.query("SELECT 1", settings={"max_result_rows": 1})

@@ -16,7 +16,7 @@ from support.processes import Process, environ, run_cli, wait_until
 
 from runstream.errors import NotFound
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fault]
 
 # Trains for real, if slowly: a digits network, a row a step. Writes the number of returned log() calls to a
 # pipe after each, so that the test knows what was promised at the instant of a kill.
@@ -219,3 +219,18 @@ print(json.dumps([run.dir, run.receipt.sent]))
     assert len(kept) + dropped == 2100
     assert kept[-100:] == list(range(2000, 2100))
     assert dropped > 100
+
+
+def test_a_killed_demo_leaves_no_server_behind(tmp_path: Path) -> None:
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "runstream", "demo", "--data", "data", "--port", "0"],
+        cwd=tmp_path, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    with demo:
+        assert demo.stdout
+        assert demo.stdout.readline().startswith("dashboard: ")
+        children = psutil.Process(demo.pid).children(recursive=True)
+        assert any("server" in child.cmdline() for child in children)
+        demo.kill()
+    _, living = psutil.wait_procs(children, timeout=60)
+    assert [child.cmdline() for child in living] == []

@@ -28,18 +28,22 @@ def test_values_are_converted() -> None:
     found = settings.load({"tags": ["a", "b "], "finish_timeout_s": "2.5", "quiet": "true"}, {"WANDB_TAGS": "x"})
     assert (found.tags, found.finish_timeout_s, found.quiet) == (("a", "b"), 2.5, True)
     assert settings.load({}, {"WANDB_TAGS": "x, y"}).tags == ("x", "y")
+    assert settings.load({}, {"RUNSTREAM_SPOOL_MAX_BYTES": "2000000"}).spool_max_bytes == 2_000_000
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
         ("mode", "sometimes"),
+        ("forwarder", "mine"),
         ("project", "a/b"),
         ("project", "x" * 129),
         ("run_id", "a\nb"),
         ("finish_timeout_s", "soon"),
         ("finish_timeout_s", -1),
         ("finish_timeout_s", float("nan")),
+        ("spool_max_bytes", "much"),
+        ("spool_max_bytes", 1000),
     ],
 )
 def test_what_cannot_be_is_named(field: str, value: object) -> None:

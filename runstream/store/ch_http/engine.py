@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 import time
@@ -14,7 +15,6 @@ import chdb
 
 from runstream.store.ch_http.statement import Insert, Query, quoted, quoted_name
 
-_PUSH_BYTES = 1 << 20
 _CODE = re.compile(r"Code: (\d+)")
 _STATUS = {
     36: 400, 26: 400, 27: 400, 62: 400, 117: 400, 46: 404, 47: 404, 60: 404, 81: 404,
@@ -123,12 +123,15 @@ class _Handle:
 
 
 def _insert(handle: _Handle, statement: Insert, emit: Emit) -> None:
+    """Inserts by file, in memory. chDB's own ``send_insert`` would say nothing of a commit that failed: no room on
+    the disk, too many parts.
+    """
     started = time.monotonic_ns()
-    with handle.connection.send_insert(statement.sql, statement.format) as insert:
-        for start in range(0, len(statement.data), _PUSH_BYTES):
-            insert.append(statement.data[start : start + _PUSH_BYTES])
-        result = insert.finish()
-    summary = {"written_rows": str(result.rows_written), "written_bytes": str(result.bytes_written)}
+    with open(os.memfd_create("insert", os.MFD_CLOEXEC), "wb") as file:
+        file.write(statement.data)
+        file.flush()
+        result = handle.connection.query(statement.from_file(f"/proc/self/fd/{file.fileno()}"))
+    summary = {"written_rows": str(result.rows_read()), "written_bytes": str(result.bytes_read())}
     emit("head", (None, {**summary, "elapsed_ns": str(time.monotonic_ns() - started)}))
 
 

@@ -22,7 +22,10 @@ _SELECT = re.compile(r"[\s(]*(SELECT|WITH)\b", re.IGNORECASE)
 _HAS_RESULT = re.compile(r"\s*(SELECT|WITH|SHOW|DESC|DESCRIBE|EXPLAIN|EXISTS|CHECK|KILL|\()", re.IGNORECASE)
 _FORMAT_AT_END = re.compile(r"\bFORMAT\s+(\w+)\s*(?:SETTINGS\b[^;]*)?;?\s*$", re.IGNORECASE)
 # The statement part of an INSERT with data behind it; SETTINGS may stand before FORMAT.
-_INSERT = re.compile(rb"\s*(INSERT\s+INTO\s+.*?)\s+FORMAT\s+(\w+)\s*(?:\n|\r\n|;|$)", re.IGNORECASE | re.DOTALL)
+_INSERT = re.compile(
+    rb"\s*(INSERT\s+INTO\s+.*?)(\s+SETTINGS\s+\w+\s*=.*?)?\s+FORMAT\s+(\w+)\s*(?:\n|\r\n|;|$)",
+    re.IGNORECASE | re.DOTALL,
+)
 _INSERT_HEAD_BYTES = 1 << 16
 # Formats without a header or footer over the whole result: blocks of them can be sent one after the other.
 _BLOCKWISE = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
@@ -31,11 +34,16 @@ DEFAULT_FORMAT = "TabSeparated"
 
 @dataclass(frozen=True)
 class Insert:
-    """An INSERT whose rows came with it."""
+    """An INSERT whose rows came with it: ``INSERT INTO`` its target, its ``SETTINGS`` or nothing, its rows."""
 
-    sql: str
+    target: str
+    settings: str
     format: str
     data: memoryview
+
+    def from_file(self, path: str) -> str:
+        """The statement that takes the rows from a file."""
+        return f"{self.target} FROM INFILE {quoted(path)}{self.settings} FORMAT {self.format}"
 
 
 @dataclass(frozen=True)
@@ -56,8 +64,9 @@ def parse(text: bytes, parameters: Mapping[str, str]) -> Insert | Query | None:
     if not text.strip():
         return None
     insert = _INSERT.match(text[:_INSERT_HEAD_BYTES])
-    if insert and insert[2].lower() != b"values" and len(text) > insert.end():
-        return Insert(insert[1].decode(), insert[2].decode(), memoryview(text)[insert.end() :])
+    if insert and insert[3].lower() != b"values" and len(text) > insert.end():
+        target, settings, rows_format = (part.decode() for part in (insert[1], insert[2] or b"", insert[3]))
+        return Insert(target, settings, rows_format, memoryview(text)[insert.end() :])
     sql = text.decode("utf-8", "surrogateescape")
     named = _FORMAT_AT_END.search(sql)
     bare = _COMMENTS.sub("", sql)

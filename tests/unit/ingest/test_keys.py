@@ -36,10 +36,19 @@ def test_numbers_that_stand_for_no_key_are_unknown(numbers: list[int]) -> None:
 
 def test_a_number_said_again_or_out_of_order_changes_nothing() -> None:
     keys = keys_of("a")
-    for number, name in ((1, "b"), (3, "c"), (0, "d")):
+    for number, name in ((1, "a"), (3, "c"), (0, "d")):
         keys.define(ingest_pb2.KeyDefinition(id=number, key=name))
     assert keys.key_set([1]).names == ("a",)
     assert list(keys.held()) == ["a"]
+
+
+def test_a_number_that_means_two_keys_means_none() -> None:
+    keys = keys_of("a", "b")
+    keys.key_set([1, 2])
+    keys.define(ingest_pb2.KeyDefinition(id=1, key="c"))
+    found = keys.key_set([1, 2])
+    assert (found.names, found.malformed) == (("b",), 1)
+    assert sorted(keys.held()) == ["a", "b"]
 
 
 def test_I10_keys_past_the_limit_take_no_memory_and_are_counted() -> None:

@@ -139,3 +139,28 @@ def test_only_segments_that_are_acked_to_their_end_may_go(tmp_path: Path) -> Non
     assert reader.acked_segments(firsts[1] - 2) == []
     assert reader.acked_segments(firsts[1] - 1) == segments[:1]
     assert reader.acked_segments(10_000) == segments[:-1]
+
+
+def test_more_is_there_exactly_when_a_read_would_find_it(tmp_path: Path) -> None:
+    writer = spooled(tmp_path / "w", 0, segment_max_bytes=300)
+    reader = SpoolReader(tmp_path / "w")
+    for step in range(50):  # over several segments
+        writer.append_row({"a": step}, step, 1000)
+        assert reader.has_more()
+        assert drain(reader)
+        assert not reader.has_more()
+    writer.close()
+
+
+def test_a_torn_end_is_more_only_when_it_grows(tmp_path: Path) -> None:
+    writer = spooled(tmp_path / "w", 3)
+    segment = tmp_path / "w" / "00000001.spool"
+    whole = segment.read_bytes()
+    segment.write_bytes(whole[:-1])
+    reader = SpoolReader(tmp_path / "w")
+    drain(reader)
+    assert not reader.has_more()
+    segment.write_bytes(whole)
+    assert reader.has_more()
+    assert steps(drain(reader)) == [2]
+    writer.close()

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from runstream.spool.logged import MAX_KEYS_PER_ROW
 from runstream.spool.reader import SpoolReader
-from runstream.spool.writer import MAX_KEYS_PER_ROW, SpoolWriter
+from runstream.spool.writer import SpoolWriter
 
 
 @pytest.fixture
@@ -91,10 +92,10 @@ def test_a_step_that_cannot_be_refuses_its_whole_row(writer: SpoolWriter, step: 
 
 
 def test_nested_mappings_are_flattened_and_every_value_is_counted(writer: SpoolWriter) -> None:
-    writer.append_row({"a": {"b": 1, "c": {"d": 2}}, "e": 3}, 0, 1000)
+    writer.append_row({"a": {"b": 1, "c": {"d": 2}, 7: 4}, "e": 3}, 0, 1000)
     rows, _ = read_back(writer.directory)
-    assert rows == [{"step": 0, "a.b": 1.0, "a.c.d": 2.0, "e": 3.0}]
-    assert writer.sent_points == 3
+    assert rows == [{"step": 0, "a.b": 1.0, "a.c.d": 2.0, "a.7": 4.0, "e": 3.0}]
+    assert writer.sent_points == 4
 
 
 def test_two_values_for_one_flattened_key_are_one_point_and_one_refusal(writer: SpoolWriter) -> None:
@@ -176,3 +177,9 @@ def test_records_carry_their_time(writer: SpoolWriter) -> None:
 
 def test_identity_is_beside_the_segments(writer: SpoolWriter) -> None:
     assert json.loads((writer.directory / "writer.json").read_text()) == {"run": "x"}
+
+
+def test_a_lone_surrogate_in_a_record_becomes_a_question_mark(writer: SpoolWriter) -> None:
+    assert writer.append_record({"document": {"kind": "KIND_CONFIG", "json": '{"a": "\ud800"}'}})
+    _, (record,) = read_back(writer.directory)
+    assert record["document"] == {"kind": "KIND_CONFIG", "json": '{"a": "?"}'}

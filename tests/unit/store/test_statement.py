@@ -11,7 +11,14 @@ def test_an_inserts_data_is_never_left_in_its_sql() -> None:
     data = b"\x00\n\n\xff FORMAT Native \n"
     found = parse(b"INSERT INTO `db`.points SETTINGS a='b' FORMAT Arrow\n" + data, {})
     assert isinstance(found, Insert)
-    assert (found.sql, found.format, bytes(found.data)) == ("INSERT INTO `db`.points SETTINGS a='b'", "Arrow", data)
+    assert (found.format, bytes(found.data)) == ("Arrow", data)
+    assert found.from_file("/x") == "INSERT INTO `db`.points FROM INFILE '/x' SETTINGS a='b' FORMAT Arrow"
+
+
+def test_a_column_called_settings_is_no_setting() -> None:
+    found = parse(b"INSERT INTO t (a, settings, format) FORMAT CSV\n1,2,3\n", {})
+    assert isinstance(found, Insert)
+    assert (found.target, found.settings) == ("INSERT INTO t (a, settings, format)", "")
 
 
 def test_values_and_selects_into_tables_stay_whole() -> None:
