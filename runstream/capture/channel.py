@@ -14,6 +14,7 @@ import termios
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from runstream.capture.descriptors import copy_window_size, off_standard
 from runstream.capture.line import Stream
 
 _NAMES: dict[int, Stream] = {1: "stdout", 2: "stderr"}
@@ -89,23 +90,6 @@ def identity(fd: int) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino, status.st_rdev
-
-
-def copy_window_size(from_fd: int, to_fd: int) -> None:
-    """Makes a pty as wide as the terminal behind it: bars ask for it."""
-    with contextlib.suppress(OSError):
-        size = fcntl.ioctl(from_fd, termios.TIOCGWINSZ, bytes(8))
-        if size != fcntl.ioctl(to_fd, termios.TIOCGWINSZ, bytes(8)):
-            fcntl.ioctl(to_fd, termios.TIOCSWINSZ, size)
-
-
-def off_standard(fd: int) -> int:
-    """Moves a descriptor out of 0 to 2: where a program has closed those, a new one gets their numbers."""
-    if fd > 2:
-        return fd
-    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.close(fd)
-    return moved
 
 
 def _open(fds: tuple[int, ...]) -> Channel:

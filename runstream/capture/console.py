@@ -27,13 +27,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from runstream.capture.channel import Channel, off_standard, open_channels
+from runstream.capture.channel import Channel, open_channels
+from runstream.capture.descriptors import off_standard
 from runstream.capture.line import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER, STREAMS, Line
 
 Emit = Callable[[Sequence[Line]], None]
 STOP_TIMEOUT_S = 2.0
 _READ_BYTES = 64 << 10
-_PUMP = "import sys; sys.path.append(sys.argv[2]); from runstream.capture.pump import main; main()"
+_PUMP = "import sys; sys.path.append(sys.argv[1]); from runstream.capture.pump import main; main()"
 
 
 class _Source(Protocol):
@@ -234,7 +235,8 @@ class PumpedOutput:
             while data := os.read(self._lines_fd, _READ_BYTES):
                 heard = self._take(heard + data)
         if not self._is_stopping:
-            self._take_over()
+            with contextlib.suppress(OSError):  # a program that made itself a daemon closed what we hold
+                self._take_over()
         with self._flushed:
             self._flushes_done = sys.maxsize
             self._flushed.notify_all()
@@ -301,16 +303,16 @@ class PumpedOutput:
 def _start_pump(
     channels: list[Channel], lines_fd: int, control_fd: int, last_words: Path | None, redact: bool
 ) -> subprocess.Popen[bytes]:
-    order = {
-        "sources": [[at.read_fd, at.original_fd, at.stream, at.is_tty] for at in channels],
-        "lines": lines_fd,
-        "control": control_fd,
-        "last_words": str(last_words.absolute()) if last_words else "",
-        "redact": redact,
-    }
+    order = [
+        str(lines_fd),
+        str(control_fd),
+        str(last_words.absolute()) if last_words else "",
+        "redact" if redact else "",
+    ]
+    order += [f"{at.read_fd}:{at.original_fd}:{at.stream}:{'tty' if at.is_tty else ''}" for at in channels]
     root = str(Path(__file__).resolve().parents[2])
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _PUMP, json.dumps(order), root],  # -I -S: nobody's modules, 10 ms less
+        [sys.executable, "-I", "-S", "-c", _PUMP, root, *order],  # -I -S: nobody's modules, 10 ms less
         pass_fds=[lines_fd, control_fd, *(fd for at in channels for fd in (at.read_fd, at.original_fd))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -329,6 +329,32 @@ def test_streams_that_go_nowhere_are_told_apart(tmp_path: Path) -> None:
     assert (told.texts("stdout"), told.texts("stderr")) == (["out"], ["err"])
 
 
+def test_a_process_that_replaces_itself_prints_on(tmp_path: Path) -> None:
+    told = console.run(
+        """
+start()
+print("before", flush=True)
+os.execv(sys.executable, [sys.executable, "-c", "print('after')"])
+""",
+        tmp_path,
+    )
+    assert (told.code, told.stdout, told.stderr) == (0, b"before\nafter\n", b"")
+
+
+def test_a_program_that_makes_itself_a_daemon_goes_on(tmp_path: Path) -> None:
+    told = console.run(
+        """
+start()
+print("before", flush=True)
+os.closerange(3, 256)
+time.sleep(0.2)
+print("after", flush=True)
+""",
+        tmp_path,
+    )
+    assert (told.code, told.stdout, told.stderr) == (0, b"before\nafter\n", b"")
+
+
 def test_closed_streams_are_left_closed(tmp_path: Path) -> None:
     told = console.run("os.close(1); capture = start(); print('x', file=sys.stderr); capture.stop()", tmp_path)
     assert (told.stdout, told.stderr[:2]) == (b"", b"x\n")
