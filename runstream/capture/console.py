@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runstream.capture.channel import Channel, open_channels
-from runstream.capture.descriptors import off_standard
+from runstream.capture.descriptors import Owned, off_standard
 from runstream.capture.line import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER, STREAMS, Line
 
 Emit = Callable[[Sequence[Line]], None]
@@ -182,6 +182,7 @@ class PumpedOutput:
         self._lines_fd, lines_end = map(off_standard, os.pipe())
         # A socket can be written to without SIGPIPE, whose default some programs restore: it would kill them.
         self._control, control_end = (socket.socket(fileno=off_standard(end.detach())) for end in socket.socketpair())
+        self._owned = Owned(self._lines_fd, self._control.fileno())
         try:
             _flush_streams()
             self._process = _start_pump(self._channels, lines_end, control_end.fileno(), last_words, redact)
@@ -216,7 +217,7 @@ class PumpedOutput:
             channel.restore()
         self.flush(max(0.0, end - time.monotonic()))  # what other threads printed meanwhile
         self._order(GOODBYE, 0)
-        self._control.close()
+        self._close_control()
         if threading.current_thread() is not self._thread:
             self._thread.join(max(0.0, end - time.monotonic()))
 
@@ -226,7 +227,8 @@ class PumpedOutput:
 
     def _order(self, operation: bytes, number: int) -> None:
         with contextlib.suppress(OSError):
-            self._control.send(ORDER.pack(operation, number), socket.MSG_NOSIGNAL)
+            if self._owned.has(self._control.fileno()):
+                self._control.send(ORDER.pack(operation, number), socket.MSG_NOSIGNAL)
 
     def _hear(self) -> None:
         self._process.wait()  # it has left a child of init's behind: the pump
@@ -274,8 +276,9 @@ class PumpedOutput:
         readable = select.poll()
         for channel in self._channels:
             channel.restore()
-            waiting[channel.read_fd] = channel
-            readable.register(channel.read_fd, select.POLLIN)
+            if channel.is_whole():
+                waiting[channel.read_fd] = channel
+                readable.register(channel.read_fd, select.POLLIN)
         while waiting:
             for fd, _ in readable.poll():
                 try:
@@ -294,10 +297,11 @@ class PumpedOutput:
     def _close(self) -> None:
         for channel in self._channels:
             channel.close()
-        self._control.close()
-        if self._lines_fd >= 0:
-            os.close(self._lines_fd)
-            self._lines_fd = -1
+        self._close_control()
+        self._owned.close(self._lines_fd)
+
+    def _close_control(self) -> None:
+        self._owned.close(self._control.detach())
 
 
 def _start_pump(

@@ -23,3 +23,38 @@ def off_standard(fd: int) -> int:
     moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
     os.close(fd)
     return moved
+
+
+def identity(fd: int) -> tuple[int, int, int] | None:
+    """Which file a descriptor stands for; None if it is closed."""
+    try:
+        status = os.fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_rdev
+
+
+class Owned:
+    """Descriptors that are ours as long as they stand for the files that they did.
+
+    A program that makes itself a daemon closes every descriptor it finds; their numbers then become others'
+    files, and to close or copy those would break it.
+    """
+
+    def __init__(self, *fds: int) -> None:
+        self._files = {fd: identity(fd) for fd in fds}
+
+    def has(self, fd: int) -> bool:
+        """Whether it is still ours."""
+        return self._files.get(fd) is not None and identity(fd) == self._files[fd]
+
+    def close(self, fd: int) -> None:
+        """Closes one, if it is ours. Idempotent."""
+        if self.has(fd):
+            os.close(fd)
+        self._files.pop(fd, None)
+
+    def close_all(self) -> None:
+        """Closes what is left."""
+        for fd in list(self._files):
+            self.close(fd)

@@ -347,8 +347,13 @@ def test_a_program_that_makes_itself_a_daemon_goes_on(tmp_path: Path) -> None:
 start()
 print("before", flush=True)
 os.closerange(3, 256)
+files = [open(f"{sys.argv[1]}.{n}", "w") for n in range(20)]  # they get the numbers of what was ours
 time.sleep(0.2)
 print("after", flush=True)
+for file in files:
+    file.write("own")
+    file.close()
+    assert Path(file.name).read_text() == "own"
 """,
         tmp_path,
     )
