@@ -280,12 +280,12 @@ class WriterTail:
         )
 
     def _delete_acked(self, reader: SpoolReader) -> None:
+        self._uploads.acked(self.ledger.account.acked_seq_inclusive)
         now = time.monotonic()
         if now - self._last_cleaned >= 1.0:
             self._last_cleaned = now
             for segment in reader.acked_segments(self.ledger.account.acked_seq_inclusive):
                 segment.unlink(missing_ok=True)
-            self._uploads.acked(self.ledger.account.acked_seq_inclusive)
 
     def _progressed_lately(self) -> bool:
         return time.monotonic() - self._last_progress < 1.0
