@@ -35,12 +35,20 @@ class Keeper:
         writer: the spool.
         settings: the run's settings.
         say: prints a line to the user.
+        every_second: what else is done each time.
     """
 
-    def __init__(self, writer: SpoolWriter, settings: Settings, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        writer: SpoolWriter,
+        settings: Settings,
+        say: Callable[[str], None],
+        every_second: Callable[[], None] = lambda: None,
+    ) -> None:
         self._writer = writer
         self._settings = settings
         self._say = say
+        self._every_second = every_second
         self._run_dir = writer.directory.parent
         self._stopped = threading.Event()
         self._forwarder: subprocess.Popen[bytes] | None = None
@@ -91,6 +99,7 @@ class Keeper:
     def _keep(self) -> None:
         while not self._stopped.wait(_INTERVAL_S):
             try:
+                self._every_second()
                 self._writer.sync()
                 self.report_refusals()
                 self._ensure_forwarder()

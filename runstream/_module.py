@@ -1,20 +1,18 @@
-"""The module-level functions: ``init``, and ``log``, ``config``, ``summary``, ``finish`` of the current run."""
+"""The module-level functions: those of the current run, ``login``, and assigning ``runstream.config``."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast
+import sys
+from collections.abc import Mapping
+from typing import Any
 
+from runstream import _init, _login
 from runstream import settings as settings_module
-from runstream._run import Run, new_run_id, open_run
-from runstream.documents import Document
+from runstream._config import Config
+from runstream._metrics import Metric
+from runstream._run import Run
+from runstream._summary import Summary
 from runstream.errors import RunstreamError
-from runstream.identity import detect, shared_run_id
-from runstream.settings import Settings
-
-_current: Run | None = None
 
 
 class NoRun(RunstreamError):
@@ -23,134 +21,108 @@ class NoRun(RunstreamError):
     reason = "NO_RUN"
 
 
-def init(
-    project: str | None = None,
-    entity: str | None = None,
-    config: object = None,
-    name: str | None = None,
-    id: str | None = None,
-    resume: bool | str | None = None,
-    tags: Iterable[str] | None = None,
-    notes: str | None = None,
-    group: str | None = None,
-    job_type: str | None = None,
-    mode: Literal["online", "offline", "disabled"] | None = None,
-    dir: str | os.PathLike[str] | None = None,
-    *,
-    rank: int | None = None,
-    world_size: int | None = None,
-    attempt: int | None = None,
-    reinit: bool | str | None = None,
-    settings: Mapping[str, Any] | Settings | None = None,
-) -> Run:
-    """Starts a run, or this process's part of one, and makes it the current one.
-
-    Does no network I/O. Rank, world size and attempt are detected from torchrun, Slurm, MPI and Kubernetes
-    unless given; every rank of a job calls ``init`` with the same ``id``.
-
-    Args:
-        project: project of the run.
-        entity: team or user; by default the API key's own.
-        config: hyper-parameters: a mapping, argparse.Namespace or dataclass.
-        name: name shown to people.
-        id: id of the run; an id that exists goes on in that run, as a new attempt.
-        resume: accepted for wandb code; a run with a given ``id`` is always resumed.
-        tags: tags.
-        notes: free text.
-        group: group of runs that belong together.
-        job_type: role of the run in its group.
-        mode: ``online``, ``offline`` or ``disabled``.
-        dir: where the spool goes.
-        rank: rank of this process.
-        world_size: number of ranks.
-        attempt: which start of the job this is; higher for later ones, the same for all ranks.
-        reinit: finish the current run first; without it, ``init`` returns the current run.
-        settings: further settings by name, see ``Settings``.
-
-    Raises:
-        InvalidField: an argument or setting cannot be.
-    """
-    global _current
-    del resume
-    if _current is not None and not _current._is_finished:
-        if not reinit or reinit == "return_previous":
-            return _current
-        _current.finish()
-    arguments: dict[str, object | None] = dict(_as_mapping(settings))
-    arguments |= _given(
-        project=project,
-        entity=entity,
-        run_id=id,
-        name=name,
-        tags=tags,
-        notes=notes,
-        run_group=group,
-        job_type=job_type,
-        mode=mode,
-        dir=os.fspath(dir) if dir is not None else None,
-    )
-    chosen = settings_module.load(arguments)
-    identity = detect(os.environ, int(time.time()), rank=rank, world_size=world_size, attempt=attempt)
-    run_id = chosen.run_id or shared_run_id(os.environ) or new_run_id()
-    _current = open_run(chosen, identity, run_id, config)
-    if not chosen.quiet and chosen.mode != "disabled" and identity.rank == 0:
-        _current._say(f"run {run_id} of {chosen.project}: {_where(_current)}")
-    return _current
-
-
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
     """Logs one history row to the current run; see ``Run.log``."""
     _the_run("log").log(data, step, commit)
 
 
-def finish(exit_code: int = 0, quiet: bool | None = None) -> None:
+def define_metric(
+    name: str,
+    step_metric: str | Metric | None = None,
+    step_sync: bool | None = None,
+    hidden: bool | None = None,
+    summary: str | None = None,
+    goal: str | None = None,
+    overwrite: bool | None = None,
+) -> Metric:
+    """Says how a metric of the current run is shown and summed up; see ``Run.define_metric``."""
+    run = _the_run("define_metric")
+    return run.define_metric(name, step_metric, step_sync, hidden, summary, goal, overwrite)
+
+
+def mark_preempting() -> None:
+    """Says that the machine is being taken away; see ``Run.mark_preempting``."""
+    _the_run("mark_preempting").mark_preempting()
+
+
+def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
     """Finishes the current run, if there is one; see ``Run.finish``."""
-    global _current
-    if _current is not None:
-        _current.finish(exit_code, quiet)
-        _current = None
+    run = _init.current_run()
+    if run is not None:
+        run.finish(exit_code, quiet)
 
 
-def login(key: str | None = None, host: str | None = None) -> bool:
-    """Keeps an API key for a server. Returns whether there is a key for it now."""
-    base_url = host or settings_module.load({}).base_url
-    if key:
-        settings_module.store_key(base_url, key)
-    return bool(key or settings_module.load({"base_url": base_url}).api_key)
+def login(
+    key: str | None = None,
+    relogin: bool | None = None,
+    host: str | None = None,
+    force: bool | None = None,
+    timeout: float | None = None,
+    verify: bool = True,
+    referrer: str | None = None,
+    prompt: bool = True,
+    anonymous: object = None,
+) -> bool:
+    """Checks an API key with the server and keeps it, readable by this user alone, for later runs.
+
+    Without a key, takes the one that is known: from ``RUNSTREAM_API_KEY`` or ``WANDB_API_KEY``, an earlier login, or
+    ``~/.netrc``. A server without keys needs none.
+
+    Args:
+        key: the key.
+        relogin: ask for a key at the terminal, whatever is known.
+        host: the server's HTTP address, also for later runs of this process.
+        force: raise if there is no key, or the server cannot be reached.
+        timeout: longest wait for the server, seconds; 5 by default.
+        verify: ask the server whether it takes the key.
+        referrer: accepted for wandb code.
+        prompt: whether ``relogin`` may ask at the terminal.
+        anonymous: accepted for wandb code.
+
+    Returns whether there is a key now.
+
+    Raises:
+        KeyUnknown: the server does not take the key.
+        KeyMissing: ``force``, and there is none.
+        InvalidField: the key cannot be one of runstream's.
+    """
+    del referrer, anonymous
+    given = {"base_url": host.rstrip("/")} if host else {}
+    settings = settings_module.load(_init._process_settings | given)
+    if settings.mode != "online":
+        print(f"runstream: mode is {settings.mode}: there is nothing to log in to", file=sys.stderr)
+        return False
+    limit = settings.init_timeout_s if timeout is None else float(timeout)
+    is_in = _login.login(
+        settings, key, relogin=bool(relogin) and prompt, force=bool(force), checks=verify, timeout_s=limit
+    )
+    _init._process_settings.update(given)
+    return is_in
 
 
-def current_run() -> Run | None:
-    """The current run, or None."""
-    return None if _current is None or _current._is_finished else _current
-
-
-def current_config() -> Document:
+def current_config() -> Config:
     """The config of the current run."""
     return _the_run("config").config
 
 
-def current_summary() -> Document:
+def current_summary() -> Summary:
     """The summary of the current run."""
     return _the_run("summary").summary
 
 
+def assign_config(config: Any) -> None:
+    """``runstream.config = {...}``: adds it to the current run's config, as the old wandb idiom means."""
+    run = _init.current_run()
+    if run is None:
+        print(
+            "runstream: runstream.config = ... before runstream.init() is not kept; give init(config=)", file=sys.stderr
+        )
+    elif config is not run.config:
+        run.config = config
+
+
 def _the_run(wanted: str) -> Run:
-    if _current is None:
+    run = _init.current_run()
+    if run is None:
         raise NoRun(f"no run for runstream.{wanted}", next_step="call runstream.init() first")
-    return _current
-
-
-def _given(**arguments: object | None) -> dict[str, object | None]:
-    return {name: value for name, value in arguments.items() if value is not None}
-
-
-def _as_mapping(settings: Mapping[str, Any] | Settings | None) -> Mapping[str, Any]:
-    if isinstance(settings, Settings):
-        return cast(Mapping[str, Any], settings.__dict__)
-    return settings or {}
-
-
-def _where(run: Run) -> str:
-    if run._settings.mode == "offline":
-        return f"offline, spooled in {run.dir}"
-    return run.url
+    return run

@@ -1,85 +1,83 @@
-"""A run as training code sees it: log, config, summary, finish, receipt.
+"""A run as training code sees it: log, config, summary, define_metric, finish, receipt.
 
 Knows the spool writer and nothing further: what leaves the machine is the forwarder's. Nothing here waits
-for a network or raises for trouble of the tracker, apart from arguments that cannot be (I4).
+for a network or raises for trouble of the tracker, apart from arguments that cannot be (I4); with
+``RUNSTREAM_STRICT=1`` all of it raises.
 """
 
 from __future__ import annotations
 
-import atexit
 import json
-import os
-import random
-import socket
-import string
-import sys
+import operator
 import threading
 import time
-import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runstream._keeper import Keeper
-from runstream.documents import Document, as_mapping, to_json
+from runstream import _ends, _metrics
+from runstream._config import Config
+from runstream._metrics import Definitions, Metric
+from runstream._outbox import Outbox
+from runstream._receipt import Receipt, RunStatus
+from runstream._resume import Beginning, forget_run
+from runstream._spooled import Spooled
+from runstream._summary import Summary
+from runstream.errors import RunstreamError
 from runstream.identity import Identity
+from runstream.settings import SPOOL_FOLDER as SPOOL_FOLDER
 from runstream.settings import Settings
-from runstream.spool.writer import SpoolWriter
+from runstream.spool.ledger import ACKED_FILE
 
-SPOOL_FOLDER = "runstream-runs"
-_RECORD_NAMES = {"run": "name and tags", "document": "config or summary", "writer": "end"}
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """The account of what was logged: ``sent = stored + refused`` and no gaps when ``complete``.
-
-    Attributes:
-        sent: values handed to ``log()``.
-        stored: values committed to ClickHouse.
-        refused: values refused, by this process or the server.
-        gaps: frames that were neither; 0 in a sound account.
-        complete: whether the account is closed. False when offline or when the server was not reached in time.
-        refusals: what was refused: reason, field, message and count.
-    """
-
-    sent: int
-    stored: int
-    refused: int = 0
-    gaps: int = 0
-    complete: bool = False
-    refusals: list[dict[str, Any]] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return f"sent {self.sent:,}, stored {self.stored:,}, refused {self.refused:,}, gaps {self.gaps:,}"
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 
-class Run:
+class Run(Spooled):
     """One process of a run. Made by ``runstream.init``.
 
     Usable as a context manager: an exception marks the run failed, the end finishes it. Safe to use from
     several threads, and in forked children, which then write a spool of their own.
     """
 
-    _keeper: Keeper | None = None
-
-    def __init__(self, settings: Settings, identity: Identity, run_id: str, config: object) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        identity: Identity,
+        run_id: str,
+        config: object,
+        beginning: Beginning | None = None,
+        defaults: Mapping[str, Any] | None = None,
+        *,
+        asleep: bool = False,
+    ) -> None:
+        beginning = beginning or Beginning()
+        self.id = run_id
         self._settings = settings
         self._identity = identity
-        self.id = run_id
-        self.name = settings.name or run_id
         self.receipt: Receipt | None = None
-        self._step = 0
-        self._is_finished = False
-        self._document_lock = threading.Lock()
-        self.config = Document(self._write_config)
-        self.summary = Document(self._write_summary)
+        self.resumed = beginning.is_resumed
+        self.starting_step = self._step = beginning.first_step
+        self.start_time = time.time()
+        self._take_attributes(settings, beginning)
+        self._is_finished = self._is_settled = False
+        self._definitions = Definitions()
+        self._outbox = Outbox(self._write_record, self._warn)
+        outbox, allows = self._outbox, settings.allow_val_change or _ends.in_notebook()
+        self._config = Config(lambda it: outbox.put("KIND_CONFIG", it.own), self._warn, allows_change=allows)
+        self._summary = Summary(lambda it: outbox.put("KIND_SUMMARY", it.own), self.latest, self._leave_out)
+        self._lock = threading.Lock()
+        self._config.begin(config, defaults or {}, beginning.earlier.config if beginning.earlier else {})
+        self._sleeps_in_child = asleep
+        if asleep:
+            self._sleep()
+            return
         self._open_spool()
-        self._write_record({"run": self._attributes()})
-        if config is not None:
-            self.config.update(as_mapping(config))
+        attributes = {**self._given_attributes(), **beginning.said}
+        if attributes:
+            self._say_attributes(attributes)
+        if self._config:
+            self._outbox.put("KIND_CONFIG", self._config.own)
         if self._keeper is not None:
             self._keeper.start()
 
@@ -97,67 +95,132 @@ class Run:
             commit: False keeps the current step for the next call; by default a call without ``step`` moves on.
         """
         with self._lock:
-            if step is None:
-                step = self._step
-                if commit is not False:
-                    self._step = step + 1
-            else:
-                self._step = step + 1 if commit else step
-            self._append_row(data, step, time.time_ns() // 1_000_000)
+            try:
+                if step is None:
+                    step = self._step
+                    if commit is not False:
+                        self._step = step + 1
+                elif type(step) is int and -0x8000000000000000 <= step <= 0x7FFFFFFFFFFFFFFF:
+                    self._step = step + 1 if commit else step
+                else:
+                    step = self._odd_step(step, bool(commit))
+                self._append_row(data, step, time.time_ns() // 1_000_000)
+            except RunstreamError:
+                raise
+            except Exception as error:
+                self._log_badly(data, error)
 
-    def finish(self, exit_code: int = 0, quiet: bool | None = None) -> None:
+    def log_rows(
+        self,
+        steps: npt.ArrayLike,
+        data: Mapping[str, npt.ArrayLike],
+        timestamps: npt.ArrayLike | None = None,
+    ) -> None:
+        """Logs many history rows at once, from arrays: 0.5 us a row instead of 3. Loads numpy.
+
+        Args:
+            steps: int64[R], the step of each row.
+            data: key to float64[R], its value in each row.
+            timestamps: float64[R], when each row was, seconds since 1970; by default all of them now.
+
+        Raises:
+            InvalidField: the arrays are not of one length, or hold no numbers.
+        """
+        from runstream.spool.bulk import Rows
+
+        rows = Rows.of(steps, data, timestamps, now_ms=time.time_ns() // 1_000_000)
+        if not rows.count:
+            return
+        with self._lock:
+            self._append_row({}, 0, 0)  # in a forked child, or after the end: opens, or says what is to be said
+            if self._is_finished:
+                return
+            if self._writer is not None:
+                rows.append_to(self._writer)
+            self._step = rows.last_step + 1
+
+    def define_metric(
+        self,
+        name: str,
+        step_metric: str | Metric | None = None,
+        step_sync: bool | None = None,
+        hidden: bool | None = None,
+        summary: str | None = None,
+        goal: str | None = None,
+        overwrite: bool | None = None,
+    ) -> Metric:
+        """Says how a metric is shown and summed up.
+
+        Args:
+            name: the metric, or a glob such as ``train/*``; a name wins over globs, a longer glob over a shorter.
+            step_metric: the metric that is the x axis of its charts.
+            step_sync: whether a row that lacks the step metric gets its last value; by default, if there is one.
+            hidden: whether charts leave it out.
+            summary: what the run's summary holds: some of min, max, mean, best, last, first, copy, none, with
+                commas between.
+            goal: what ``best`` means: minimize, unless told maximize.
+            overwrite: forget what was said of this name before, instead of adding to it.
+
+        Raises:
+            InvalidField: an argument cannot be.
+        """
+        wanted = _metrics.parse(name, step_metric, step_sync, hidden, summary, goal)
+        with self._lock:
+            metric = self._definitions.define(wanted, overwrite=bool(overwrite))
+            if not self._sleeps_in_child and not self._is_finished:
+                self._route()
+        self._outbox.put("KIND_METRICS", self._definitions.as_dict)
+        return metric
+
+    def mark_preempting(self) -> None:
+        """Says that the machine is being taken away, so that an end by SIGTERM is no failure of the training."""
+        self._write_record({"run": {"preempting": True}})
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """Ends the run and waits, up to ``finish_timeout_s``, until everything is stored.
 
         Sets ``receipt``. If the server is not reached in time the forwarder goes on in the background; what
         it cannot send stays in the spool for ``runstream sync``. Safe to call twice.
         """
-        if self._is_finished:
-            return
-        self._is_finished = True
-        _active.discard(self)
-        is_quiet = self._settings.quiet if quiet is None else quiet
-        if self._keeper is None:
-            return
-        self._keeper.stop()
-        self._keeper.report_refusals()
-        state = "RUN_STATE_FAILED" if exit_code else "RUN_STATE_FINISHED"
-        self._write_record({"writer": {"state": state, "exitCode": exit_code}})
-        self._writer.close()
-        self.receipt = self._final_receipt()
-        is_as_expected = self.receipt.complete or self._settings.mode == "offline"
-        if not (is_quiet and is_as_expected):
-            self._say(self._last_words())
+        self.end(exit_code or 0, None)
+        self.settle(quiet=quiet)
+
+    @property
+    def config(self) -> Config:
+        """The run's hyper-parameters; assigning a config adds it, over what is there."""
+        return self._config
+
+    @config.setter
+    def config(self, config: Any) -> None:
+        self._config.update(config, allow_val_change=True)
+
+    @property
+    def summary(self) -> Summary:
+        """What the run came to: what was set, over the last value of what was logged."""
+        return self._summary
 
     @property
     def step(self) -> int:
         """The step that the next ``log()`` without a step gets."""
         return self._step
 
-    @property
-    def project(self) -> str:
-        """The run's project."""
-        return self._settings.project
+    def status(self) -> RunStatus:
+        """How far the sending is. Reads two small files."""
+        writer, keeper = self._writer, self._keeper
+        if writer is None or keeper is None:
+            return RunStatus(0, 0, 0)
+        try:
+            account = json.loads((self._directory / ACKED_FILE).read_text("utf-8"))
+        except (OSError, ValueError):
+            account = {}
+        stored, refused = account.get("stored", 0), account.get("refused", 0)
+        trouble = keeper.trouble() if self._settings.mode == "online" else ""
+        return RunStatus(writer.all_sent_points, stored, refused + writer.unreported_points, trouble)
 
-    @property
-    def entity(self) -> str:
-        """The run's entity; empty means the API key's own."""
-        return self._settings.entity
-
-    @property
-    def dir(self) -> str:
-        """Where this process's spool is."""
-        return str(self._directory)
-
-    @property
-    def url(self) -> str:
-        """The run's page."""
-        entity = self._settings.entity or "-"
-        return f"{self._settings.base_url.split(',')[0].rstrip('/')}/r/{entity}/{self._settings.project}/{self.id}"
-
-    @property
-    def rank(self) -> int:
-        """Rank of this process."""
-        return self._identity.rank
+    def latest(self) -> dict[str, float]:
+        """The last value this process logged for each key."""
+        with self._lock:
+            return {} if self._writer is None else self._writer.latest()
 
     def __enter__(self) -> Run:
         return self
@@ -165,94 +228,96 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.finish(exit_code=0 if kind is None else 1)
+        self.end(_ends.exit_code_of(error), _ends.describe_failure(error, trace))
+        self.settle()
+
+    @property
+    def _attach_id(self) -> str:
+        """What another process needs to log to this run; Lightning's WandbLogger hands it on."""
+        from runstream._init import attach_id
+
+        return attach_id(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from runstream._init import asleep
+
+        return asleep, (self._attach_id,)
 
     def __repr__(self) -> str:
         return f"<runstream run {self._settings.project}/{self.id} rank {self._identity.rank}>"
 
-    def latest(self) -> dict[str, float]:
-        """The last value this process logged for each key."""
-        with self._lock:
-            return self._writer.latest()
-
-    def _open_spool(self) -> None:
-        writer_id = _random_id(12)
-        who = self._identity
-        base = Path(self._settings.dir).absolute() / SPOOL_FOLDER / self._settings.project / self.id
-        self._directory = base / f"r{who.rank}-a{who.attempt}-{writer_id}"
-        self._writer = SpoolWriter(
-            self._directory,
-            {
-                "entity": self._settings.entity,
-                "project": self._settings.project,
-                "run": self.id,
-                "attempt": who.attempt,
-                "rank": who.rank,
-                "world_size": who.world_size,
-                "writer": writer_id,
-                "forwarder": self._settings.forwarder if self._settings.mode == "online" else "none",
-                "host": socket.gethostname(),
-                "process_id": os.getpid(),
-                "started_us": time.time_ns() // 1000,
-            },
-            max_bytes=self._settings.spool_max_bytes,
-        )
-        self._lock = self._writer.lock
-        self._append_row = self._writer.append_row
-        self._keeper = Keeper(self._writer, self._settings, self._say)
-
-    def _open_spool_after_fork(self, data: Mapping[str, Any], step: int, time_ms: int) -> None:
-        """The first row of a forked child: gives it a spool of its own, for the same rank."""
-        self._open_spool()
-        if self._keeper is not None:
-            self._keeper.start()
-        self._append_row(data, step, time_ms)
-
-    def _after_fork(self) -> None:
-        self._lock = threading.Lock()
-        self._append_row = self._open_spool_after_fork
-        self._is_finished = True  # the parent's run is the parent's to finish
-
-    def _attributes(self) -> dict[str, Any]:
-        settings = self._settings
-        attributes: dict[str, Any] = {"displayName": self.name}
-        if settings.run_group:
-            attributes["group"] = settings.run_group
-        if settings.job_type:
-            attributes["jobType"] = settings.job_type
-        if settings.notes:
-            attributes["notes"] = settings.notes
-        if settings.tags:
-            attributes["tags"] = {"values": list(settings.tags)}
-        return attributes
-
-    def _write_config(self, config: Document) -> None:
-        self._write_document("KIND_CONFIG", "config", config)
-
-    def _write_summary(self, summary: Document) -> None:
-        self._write_document("KIND_SUMMARY", "summary", summary)
-
-    def _write_document(self, kind: str, name: str, document: Document) -> None:
-        def warn(path: str, type_name: str) -> None:
-            self._say(f"{name}[{path!r}] is a {type_name}, which JSON cannot hold: its text is kept")
-
-        with self._document_lock:
-            text = json.dumps(to_json(document.as_dict(), on_odd=warn), ensure_ascii=False)
-            self._write_record({"document": {"kind": kind, "json": text}})
-
-    def _write_record(self, record: Mapping[str, Any]) -> None:
-        if self._is_finished and "writer" not in record:
-            self._say("the run is finished; this change is not kept")
+    def end(self, exit_code: int, failure: Mapping[str, str] | None) -> None:
+        """Writes down how the run ended, and waits for nothing. ``finish`` calls it; only the first call counts."""
+        if self._is_finished:
             return
-        with self._lock:
-            if not self._writer.append_record(record):
-                lost, why = _RECORD_NAMES[next(iter(record))], self._writer.last_trouble
-                self._say(f"cannot write to {self._directory}: {why}; the run's {lost} is not kept")
+        if not self._sleeps_in_child:
+            self._outbox.flush()
+        self._is_finished = True
+        _ends.forget(self)
+        if self._sleeps_in_child or self._keeper is None or self._writer is None:
+            return
+        self._keeper.stop()
+        self._keeper.report_refusals()
+        self._write_record(_end_record(exit_code, failure))
+        self._writer.close()
+        self._append_row = self._append_after_end
+        if not exit_code:
+            forget_run(self._settings, self.id)
 
-    def _final_receipt(self) -> Receipt:
+    def end_in_signal(self, exit_code: int) -> None:
+        """Writes down how the run ended from a signal handler.
+
+        What the handler interrupted may hold the lock for ever; it then writes without it, as the process goes
+        no further than this.
+        """
+        writer = self._writer
+        if self._is_finished or self._sleeps_in_child or writer is None:
+            return
+        self._is_finished = True
+        records = self._outbox.waiting_records() if self._lock.acquire(timeout=0.5) else []
+        for record in (*records, _end_record(exit_code, None)):
+            writer.append_record(record)
+
+    def settle(self, *, waits: bool = True, quiet: bool | None = None) -> None:
+        """Makes the receipt of a run that has ended, and says how it went."""
+        if self._is_settled or self._sleeps_in_child or self._keeper is None:
+            return
+        self._is_settled = True
+        self.receipt = self._final_receipt(waits)
+        is_quiet = self._settings.quiet if quiet is None else quiet
+        is_as_expected = self.receipt.complete or self._settings.mode == "offline"
+        if not (is_quiet and is_as_expected):
+            self._say(self._last_words())
+
+    def _odd_step(self, step: Any, moves_on: bool) -> Any:
+        """A step that is no plain int: numpy's are taken; others go on to the writer, which refuses the row."""
+        try:
+            number = operator.index(step)
+        except TypeError:
+            return step
+        if -(1 << 63) <= number < 1 << 63:
+            self._step = number + 1 if moves_on else number
+        return number
+
+    def _log_badly(self, data: object, error: Exception) -> None:
+        """What ``log`` was given is no mapping, or one that cannot be read: counts it. The caller holds the lock."""
+        if self._writer is None:
+            return
+        what = f"log() takes a mapping, not {type(data).__name__}"
+        if isinstance(data, Mapping):
+            what = f"a row of {type(data).__name__} cannot be read: {error!r:.200}"
+        self._writer.refuse("MALFORMED", "", what, 1)
+        if self._settings.strict:
+            self._append_strictly({}, 0, 0)
+
+    def _leave_out(self, key: str) -> None:
+        self.define_metric(key, summary="none")
+
+    def _final_receipt(self, waits: bool) -> Receipt:
+        assert self._writer is not None
         unreported = self._writer.unreported_points
         sent = self._writer.all_sent_points
-        if self._settings.mode == "online" and self._keeper is not None:
+        if self._settings.mode == "online" and self._keeper is not None and waits:
             closed = self._keeper.wait_for_receipt(time.monotonic, time.sleep)
             if closed is not None:
                 return Receipt(
@@ -278,69 +343,23 @@ class Run:
             f"sending goes on in the background, later do {sync}"
         )
 
-    def _say(self, text: str) -> None:
-        print(f"runstream: {text}", file=sys.stderr, flush=True)
 
-
-class DisabledRun(Run):
-    """A run that keeps nothing: mode ``disabled``."""
-
-    def _open_spool(self) -> None:
-        self._directory = Path(os.devnull)
-        self._lock = threading.Lock()
-        self._append_row = lambda data, step, time_ms: None
-
-    def _write_record(self, record: Mapping[str, Any]) -> None:
-        """Keeps nothing."""
-
-    def latest(self) -> dict[str, float]:
-        """Nothing is kept."""
-        return {}
-
-
-_active: weakref.WeakSet[Run] = weakref.WeakSet()
-_exit_code = 0
-
-
-def open_run(settings: Settings, identity: Identity, run_id: str, config: object) -> Run:
+def open_run(
+    settings: Settings,
+    identity: Identity,
+    run_id: str,
+    config: object,
+    beginning: Beginning | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Run:
     """Opens a run that is finished at the latest when the process ends."""
-    run = (DisabledRun if settings.mode == "disabled" else Run)(settings, identity, run_id, config)
-    _active.add(run)
+    run = Run(settings, identity, run_id, config, beginning, defaults)
+    _ends.watch(run)
     return run
 
 
-def new_run_id() -> str:
-    """Eight random letters and digits."""
-    return _random_id(8)
-
-
-def _random_id(length: int) -> str:
-    return "".join(random.SystemRandom().choices(string.ascii_lowercase + string.digits, k=length))
-
-
-def _finish_all() -> None:
-    for run in list(_active):
-        run.finish(exit_code=_exit_code)
-
-
-def _note_failure(
-    kind: type[BaseException],
-    error: BaseException,
-    trace: TracebackType | None,
-    *,
-    before: Any = sys.excepthook,
-) -> None:
-    global _exit_code
-    _exit_code = 1
-    before(kind, error, trace)
-
-
-def _after_fork_in_child() -> None:
-    for run in list(_active):
-        run._after_fork()
-    _active.clear()
-
-
-atexit.register(_finish_all)
-sys.excepthook = _note_failure
-os.register_at_fork(after_in_child=_after_fork_in_child)
+def _end_record(exit_code: int, failure: Mapping[str, str] | None) -> dict[str, Any]:
+    said: dict[str, Any] = {"state": "RUN_STATE_FAILED" if exit_code else "RUN_STATE_FINISHED", "exitCode": exit_code}
+    if failure is not None:
+        said["failure"] = dict(failure)
+    return {"writer": said}

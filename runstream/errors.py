@@ -4,6 +4,7 @@
     ├── InvalidField        a field is missing, malformed or past its limit      permanent
     ├── NotFound            what was named does not exist                        permanent
     ├── Conflict            it exists already, with another content              permanent
+    ├── ConfigError         a config value would change that was not meant to    permanent
     ├── SetupError          this process cannot start as it was asked to         permanent
     ├── KeyMissing          no API key where one is needed                       permanent
     ├── KeyUnknown          the API key is not known or was revoked              permanent
@@ -64,6 +65,12 @@ class Conflict(RunstreamError):
     """What was to be made exists with another content."""
 
     reason = "CONFLICT"
+
+
+class ConfigError(RunstreamError, ValueError):
+    """A config value that is there would get another one, and nobody said that it may."""
+
+    reason = "CONFIG_CHANGED"
 
 
 class SetupError(RunstreamError):

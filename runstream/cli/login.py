@@ -1,4 +1,4 @@
-"""``runstream login``: keep an API key for a server, readable by this user alone."""
+"""``runstream login``: keep an API key for a server, checked with it, readable by this user alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import getpass
 
 from runstream import settings as settings_module
-from runstream.errors import InvalidField
+from runstream._login import login
 
 EXAMPLE = "runstream login --server https://runstream.example.com"
 
@@ -18,10 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Keeps the key."""
-    base_url = settings_module.load({"base_url": args.server}).base_url
-    key = args.key or getpass.getpass(f"API key for {base_url}: ")
-    if not key.startswith("rs-"):
-        raise InvalidField("key", "must begin with rs-", next_step="make one with `runstream key create`")
-    print(f"kept for {base_url} in {settings_module.store_key(base_url, key)}")
+    """Checks the key with the server, if that answers, and keeps it."""
+    settings = settings_module.load({"base_url": args.server})
+    key = args.key or getpass.getpass(f"API key for {settings.base_url}: ").strip()
+    login(settings, key, relogin=False, force=False, checks=True, timeout_s=settings.init_timeout_s)
+    print(f"kept for {settings.base_url} in {settings_module.credentials_file()}")
     return 0

@@ -140,6 +140,26 @@ class SpoolWriter:
             # A value is no number, or the step or time no 64-bit integer.
             self._append_checked_row(data, step, time_ms)
 
+    def append_frames(self, keys: tuple[str, ...], rows: int, pack: Callable[[int], bytes]) -> bool:
+        """Appends rows of a known key set, framed by ``pack(schema)``, in one write(): all or, with False, none.
+
+        Raises KeyError for a key set that no row of the segment had. The caller holds ``lock``.
+        """
+        schema = self._schemas[keys]
+        frames = pack(schema.number)
+        written = _write_or_zero(self._fd, frames)
+        if written != len(frames):
+            if written:
+                os.ftruncate(self._fd, self._size)
+            return False
+        self._seq = schema.last_seq = self._seq + rows
+        self._size += written
+        self.sent_points += rows * schema.points
+        schema.last_body = frames[-schema.struct.size :]
+        if self._size > self._segment_max_bytes:
+            self._next_segment()
+        return True
+
     def append_record(self, record: Mapping[str, object]) -> bool:
         """Appends a record (a runstream.v1.Record in proto3 JSON, without seq). The caller holds ``lock``.
 

@@ -121,7 +121,7 @@ def test_login_keeps_a_key_that_is_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "rs-nobody-knows-this-key"])
-def test_a_training_process_with_a_missing_or_wrong_key_trains_on_and_is_told(tmp_path: Path, key: str) -> None:
+def test_a_missing_key_trains_on_and_is_told_and_a_wrong_one_is_an_error_of_init(tmp_path: Path, key: str) -> None:
     clickhouse = f"chdb://{tmp_path / 'd'}"
     assert run_cli("key", "--clickhouse", clickhouse, "create", env=environ(), cwd=tmp_path).returncode == 0
     server = Process(
@@ -141,7 +141,11 @@ def test_a_training_process_with_a_missing_or_wrong_key_trains_on_and_is_told(tm
         check=False,
     )
     assert server.stop() == 0
+    if key:
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "KeyUnknown" in done.stderr
+        return
     assert (done.returncode, done.stdout.strip()) == (0, "1")
-    assert "no API key" in done.stderr if not key else "is not known here" in done.stderr
+    assert "no API key" in done.stderr
     assert "safe in the spool" in done.stderr
     assert "runstream sync" in done.stderr

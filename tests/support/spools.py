@@ -1,82 +1,93 @@
-"""Spools written for tests, and all that a reader makes of one."""
+"""What a program has left in its spools."""
 
 from __future__ import annotations
 
-import math
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from runstream.spool.frame import row_struct
-from runstream.spool.reader import Chunk, SpoolReader
-from runstream.spool.writer import SpoolWriter
-
-Point = tuple[int, str, int, float]
-"""Sequence, key, step, value."""
+from runstream.spool.places import writer_dirs
+from runstream.spool.reader import SpoolReader
+from support.processes import environ
 
 
 @dataclass
-class Found:
-    """What a reader answered until it had no more to say."""
+class Spool:
+    """One writer's spool: rows by order, records by kind."""
 
-    points: list[Point] = field(default_factory=list)
-    records: list[tuple[int, str]] = field(default_factory=list)
-    chunks: list[Chunk] = field(default_factory=list)
+    identity: dict[str, Any]
+    rows: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    def document(self, kind: str) -> Any:
+        """The newest document of a kind, or None."""
+        found = [each["document"]["json"] for each in self.records if each.get("document", {}).get("kind") == kind]
+        return json.loads(found[-1]) if found else None
+
+    def attributes(self) -> dict[str, Any]:
+        """What was said of the run, the newest last."""
+        said: dict[str, Any] = {}
+        for record in self.records:
+            said |= record.get("run", {})
+        return said
 
     @property
-    def lost(self) -> int:
-        """Sequences said to be lost."""
-        return sum(chunk.lost_seqs + sum(n for _, n in chunk.senseless) for chunk in self.chunks)
+    def end(self) -> dict[str, Any] | None:
+        """How the writer said it ended."""
+        return next((record["writer"] for record in reversed(self.records) if "writer" in record), None)
 
     @property
-    def damaged_bytes(self) -> int:
-        """Bytes said to be damaged."""
-        return sum(chunk.damaged_bytes for chunk in self.chunks)
+    def refused(self) -> dict[str, int]:
+        """Points refused, by reason."""
+        counts: dict[str, int] = {}
+        for record in self.records:
+            if "refused" in record:
+                reason = record["refused"]["reason"].removeprefix("REFUSAL_REASON_")
+                counts[reason] = counts.get(reason, 0) + int(record["refused"]["count"])
+        return counts
 
 
-def read_all(reader: SpoolReader, *, is_final: bool = True, max_bytes: int = 1 << 20) -> Found:
-    """Asks a reader until it has no more to say; ranges must go on and hold what they answer."""
-    found = Found()
-    last = 0
-    while (chunk := reader.read(max_bytes=max_bytes, is_final=is_final)) is not None or (
-        is_final and reader.is_in_doubt
-    ):
-        if chunk is None:
-            continue
-        assert chunk.first_seq > last
-        assert chunk.last_seq_inclusive >= chunk.first_seq - 1
-        last = max(last, chunk.last_seq_inclusive)
-        found.chunks.append(chunk)
-        found.records += [(seq, repr(record)) for seq, record in chunk.records]
-        for rows in chunk.rows:
-            assert rows.values.shape == (len(rows.seqs), len(rows.keys))
-            for index, seq in enumerate(rows.seqs.tolist()):
-                assert chunk.first_seq <= seq <= chunk.last_seq_inclusive
-                values = rows.values[index].tolist()
-                found.points += [
-                    (seq, key, int(rows.steps[index]), value) for key, value in zip(rows.keys, values, strict=True)
-                ]
-    found.points.sort(key=lambda point: point[:2])
-    return found
+def read_spools(folder: Path) -> list[Spool]:
+    """Every spool below a folder, in the order in which their writers started."""
+    found = [_read(directory) for directory in writer_dirs(folder)]
+    return sorted(found, key=lambda spool: int(spool.identity["started_us"]))
 
 
-def same(left: list[Point], right: list[Point]) -> bool:
-    """Whether points are the same; NaN is NaN."""
-    return [(*point[:3], "nan" if math.isnan(point[3]) else point[3]) for point in left] == [
-        (*point[:3], "nan" if math.isnan(point[3]) else point[3]) for point in right
-    ]
+def offline(code: str, folder: Path, **env: str) -> list[Spool]:
+    """Runs a program offline; fails if it fails."""
+    done = run_offline(code, folder, **env)
+    assert done.returncode == 0, done.stderr
+    return read_spools(folder)
 
 
-def write_spool(directory: Path, rows: int, *, segment_max_bytes: int = 1 << 20) -> list[Path]:
-    """A spool of rows of two key sets and some records; returns its segments."""
-    writer = SpoolWriter(directory, {}, segment_max_bytes=segment_max_bytes)
-    for step in range(rows):
-        writer.append_row({"a": step + 0.5} if step % 3 else {"a": step + 0.5, "ü": -step}, step, 1_700_000_000_000)
-        if step % 5 == 4:
-            writer.append_record({"run": {"displayName": f"name {step}"}})
-    writer.close()
-    return sorted(directory.glob("*.spool"))
+def run_offline(code: str, folder: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program offline."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=environ(**({"RUNSTREAM_MODE": "offline"} | env)),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
-def row_body(schema: int, step: int, *values: float) -> bytes:
-    """The body of a row."""
-    return row_struct(len(values)).pack(1, schema, step, 1_700_000_000_000, *values)
+def _read(directory: Path) -> Spool:
+    identity: Mapping[str, Any] = json.loads((directory / "writer.json").read_text("utf-8"))
+    spool = Spool(dict(identity))
+    reader = SpoolReader(directory)
+    rows: list[tuple[int, int, dict[str, float]]] = []
+    while (chunk := reader.read()) is not None:
+        assert (chunk.damaged_bytes, chunk.lost_seqs) == (0, 0)
+        spool.records += [record for _, record in chunk.records]
+        for each in chunk.rows:
+            for seq, step, values in zip(each.seqs.tolist(), each.steps.tolist(), each.values.tolist(), strict=True):
+                rows.append((seq, step, dict(zip(each.keys, values, strict=True))))
+    reader.close()
+    spool.rows = [(step, row) for _, step, row in sorted(rows, key=lambda entry: entry[0])]
+    return spool
