@@ -1,6 +1,6 @@
 """``python -m artifact_svc --clickhouse URL --s3 URL``: the artifact service by itself.
 
-ClickHouse is asked for API keys only.
+ClickHouse is asked for API keys and for the paths of runs' files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def main() -> int:
     parser = alone.parser("artifact_svc", "Versions data sets and models on S3.")
     alone.add_url(parser, "--s3", "s3://[ACCESS:SECRET@]bucket[?endpoint=URL]")
     args = parser.parse_args()
-    return alone.run("artifact_svc", args, lambda store: build(S3(args.s3)))
+    return alone.run("artifact_svc", args, lambda store: build(S3(args.s3), store))
 
 
 if __name__ == "__main__":

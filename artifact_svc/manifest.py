@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from runstream.errors import InvalidField
-from runstream.names import has_control_characters
+from runstream.names import path_problem
 from runstream.v1 import artifact_pb2
 
 MAX_ENTRIES = 10_000
-MAX_PATH_BYTES = 1024
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -41,17 +40,6 @@ def check_entries(entries: Sequence[artifact_pb2.ManifestEntry], *, with_paths: 
     paths = {entry.path for entry in entries}
     if with_paths and len(paths) != len(entries):
         raise InvalidField("entries", "paths must be distinct")
-
-
-def path_problem(path: str) -> str | None:
-    """Why a path cannot be in an artifact, or None if it can."""
-    if not path or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
-        return f"must have 1 to {MAX_PATH_BYTES} bytes"
-    if has_control_characters(path) or "\\" in path:
-        return "must not contain control characters or backslashes"
-    if any(part in ("", ".", "..") for part in path.split("/")):
-        return "must be relative, without empty parts, '.' or '..'"
-    return None
 
 
 def digest(entries: Iterable[artifact_pb2.ManifestEntry]) -> str:

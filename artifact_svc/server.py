@@ -1,4 +1,7 @@
-"""The artifact service, put together. Its only state is S3; bytes go between client and S3."""
+"""The artifact service, put together. Its only state is S3; bytes go between client and S3.
+
+ClickHouse is read for the paths of runs' files, which ingest wrote there.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,11 @@ from artifact_svc import metrics, versions
 from artifact_svc.blobs import Blobs
 from artifact_svc.layout import LATEST, Collection, check_name, check_project
 from artifact_svc.manifest import check_entries, digest
+from artifact_svc.run_files import RunFiles
 from runstream.errors import InvalidField
 from runstream.service.caller import Role, current_caller, require, split_name
 from runstream.service.rpc import Unary
+from runstream.store.client import Store
 from runstream.store.s3 import S3
 from runstream.v1 import artifact_pb2
 
@@ -30,9 +35,10 @@ _MAX_TEXT_CHARS = 65_536
 class _Methods:
     """The methods of artifact.proto. S3 is asked in threads."""
 
-    def __init__(self, s3: S3, blobs: Blobs, threads: ThreadPoolExecutor) -> None:
+    def __init__(self, s3: S3, blobs: Blobs, files: RunFiles, threads: ThreadPoolExecutor) -> None:
         self._s3 = s3
         self._blobs = blobs
+        self._files = files
         self._threads = threads
 
     async def PlanUploads(self, request: artifact_pb2.PlanUploadsRequest) -> artifact_pb2.PlanUploadsResponse:
@@ -82,6 +88,9 @@ class _Methods:
         token = str(page[-1].number) if page and page[-1].number > 0 else ""
         return artifact_pb2.ListVersionsResponse(versions=page, next_page_token=token)
 
+    async def GetFileLinks(self, request: artifact_pb2.GetFileLinksRequest) -> artifact_pb2.GetFileLinksResponse:
+        return artifact_pb2.GetFileLinksResponse(links=await self._files.links(request.run, request.paths))
+
     def _commit(
         self, collection: Collection, version: artifact_pb2.ArtifactVersion, aliases: list[str]
     ) -> tuple[int, bool]:
@@ -109,11 +118,12 @@ class ArtifactService:
 
     name = "artifact"
 
-    def __init__(self, s3: S3) -> None:
+    def __init__(self, s3: S3, store: Store) -> None:
         self._s3 = s3
         self._blobs = Blobs(s3)
+        self._files = RunFiles(store, s3)
         self._threads = ThreadPoolExecutor(16, thread_name_prefix="artifact")
-        methods = _Methods(s3, self._blobs, self._threads)
+        methods = _Methods(s3, self._blobs, self._files, self._threads)
         self._unary = Unary(artifact_pb2.DESCRIPTOR.services_by_name["ArtifactService"], methods)
 
     def add_to_grpc(self, server: grpc.aio.Server, /) -> None:
@@ -121,8 +131,9 @@ class ArtifactService:
         self._unary.add_to_grpc(server)
 
     def add_to_http(self, app: web.Application, /) -> None:
-        """Registers the methods' JSON form."""
+        """Registers the methods' JSON form, and the way to runs' files."""
         self._unary.add_to_http(app)
+        self._files.add_to_http(app)
 
     async def start(self) -> None:
         """Makes the bucket if need be. Raises StorageUnavailable if S3 does not answer."""
@@ -142,9 +153,9 @@ class ArtifactService:
         self._s3.close()
 
 
-def build(s3: S3) -> ArtifactService:
-    """The service on a bucket."""
-    return ArtifactService(s3)
+def build(s3: S3, store: Store) -> ArtifactService:
+    """The service on a bucket, and on a store whose schema is migrated."""
+    return ArtifactService(s3, store)
 
 
 def _project(name: str, role: Role) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Parts into ClickHouse: build, insert, classify, retry, bisect; an outcome for each part.
 
-The order of inserts: points, then series, then records. A reader that finds a run's closed account must find
-its points (I5), and a key listed in series must have points. Done is said after all three.
+The order of inserts: points, then series, then the rest, accounts last. A reader that finds a run's closed
+account must find its points (I5), and a key listed in series must have points. Done is said after all of them.
 
 An insert whose outcome is unknown is tried again with the same rows and token until there is an answer, for
 as long as the process lives: the batcher's bound and flow control hold the clients back meanwhile. What
@@ -28,7 +28,18 @@ from runstream.store.records import tables
 from runstream.store.series import series_table
 
 _log = structlog.get_logger("ingest.commit")
-_RECORD_TABLES = ("runs", "run_documents", "refusals", "writers")
+# In the order of inserting: what an account or a list of keys speaks of is there before it.
+_RECORD_TABLES = (
+    "history_values",
+    "history_keys",
+    "console",
+    "run_files",
+    "alerts",
+    "runs",
+    "run_documents",
+    "refusals",
+    "writers",
+)
 
 
 class Committer:

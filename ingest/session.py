@@ -15,7 +15,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ingest.decode import MAX_TIME_MS, Decoded, decode
+from ingest.decode import decode
+from ingest.decode_records import MAX_TIME_MS
+from ingest.decoded import Decoded
 from ingest.keys import StreamKeys
 from ingest.part import Outcome
 from ingest.settings import Settings

@@ -97,7 +97,7 @@ async def get_history(reads: Reads, request: query_pb2.GetHistoryRequest) -> que
 
 async def _project(reads: Reads, runs: Sequence[RunScope], ask: _Ask) -> list[_Slice]:
     """The curves of runs of one project."""
-    place = {"project_id": runs[0].project_id, "run_ids": [run.run_id for run in runs]}
+    place: dict[str, Any] = {"project_id": runs[0].project_id, "run_ids": [run.run_id for run in runs]}
     ranges, attempts = await asyncio.gather(
         reads.rows("ranges", **place, keys=ask.keys), reads.rows("attempts", **place)
     )

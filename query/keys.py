@@ -1,10 +1,9 @@
-"""Metric names of runs or of a whole project, by name, with search."""
+"""Names of what runs or a whole project logged, numbers and other values, with search."""
 
 from __future__ import annotations
 
 from query.reads import Reads
-from query.scope import make_token, page_size, project_scope, read_token, run_scopes
-from runstream.errors import InvalidField
+from query.scope import make_token, page_size, read_token, runs_or_project
 from runstream.v1 import query_pb2
 
 
@@ -16,16 +15,10 @@ async def list_keys(reads: Reads, request: query_pb2.ListKeysRequest) -> query_p
         StorageUnavailable: ClickHouse cannot answer now.
     """
     size = page_size(request.page_size, default=1000, most=10_000)
-    if request.runs:
-        runs = run_scopes("runs", request.runs, most=1000)
-        project_ids, run_ids = sorted({run.project_id for run in runs}), [run.run_id for run in runs]
-    elif request.project:
-        project_ids, run_ids = [project_scope("project", request.project).project_id], []
-    else:
-        raise InvalidField("project", "is needed when runs is empty")
+    project_ids, run_ids = runs_or_project(request.runs, request.project)
     (after,) = read_token(request.page_token, ("",))
     rows = await reads.rows(
-        "keys",
+        "all_keys",
         project_ids=project_ids,
         all_runs=not run_ids,
         run_ids=run_ids,
@@ -33,5 +26,14 @@ async def list_keys(reads: Reads, request: query_pb2.ListKeysRequest) -> query_p
         after=after,
         limit=size + 1,
     )
-    keys = [row["key"] for row in rows[:size]]
-    return query_pb2.ListKeysResponse(keys=keys, next_page_token=make_token(keys[-1]) if len(rows) > size else "")
+    return query_pb2.ListKeysResponse(
+        keys=[row["key"] for row in rows[:size] if row["has_numbers"]],
+        rich_keys=[
+            query_pb2.RichKey(
+                key=row["key"], types=sorted(row["types"]), min_step=row["min_step"], max_step=row["max_step"]
+            )
+            for row in rows[:size]
+            if row["types"]
+        ],
+        next_page_token=make_token(rows[size - 1]["key"]) if len(rows) > size else "",
+    )

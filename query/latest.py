@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from query.attempts import cuts_by_run
 from query.history import source_of
@@ -36,8 +37,8 @@ async def _project(
     reads: Reads, runs: Sequence[RunScope], keys: list[str], ranks: list[int]
 ) -> list[tuple[int, query_pb2.LatestValue]]:
     names = {run.run_id: run.name for run in runs}
-    wanted = {"all_keys": not keys, "keys": keys, "all_ranks": not ranks, "ranks": ranks}
-    place = {"project_id": runs[0].project_id, "run_ids": list(names)}
+    wanted: dict[str, Any] = {"all_keys": not keys, "keys": keys, "all_ranks": not ranks, "ranks": ranks}
+    place: dict[str, Any] = {"project_id": runs[0].project_id, "run_ids": list(names)}
     cuts = cuts_by_run(await reads.rows("attempts", **place))
     values: list[tuple[int, query_pb2.LatestValue]] = []
     whole = [run_id for run_id in names if run_id not in cuts]

@@ -46,9 +46,11 @@ class Reads:
         except Exception as error:
             raise read_error(error) from error
 
-    async def rows(self, statement: str, **parameters: Any) -> list[Mapping[str, Any]]:
-        """The same as a list of mappings; for small answers."""
-        table = await self.arrow(statement, **parameters)
+    async def rows(
+        self, statement: str, *, fragments: Mapping[str, str] | None = None, **parameters: Any
+    ) -> list[dict[str, Any]]:
+        """The same as a list of rows; for small answers."""
+        table = await self.arrow(statement, fragments=fragments, **parameters)
         return table.to_pylist()  # type: ignore[no-any-return]
 
 

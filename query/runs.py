@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from google.protobuf import json_format, struct_pb2
 
+from query.definitions import Definitions
 from query.reads import Reads
 from query.scope import make_token, page_size, project_scope, read_token, run_scope
 from query.settings import Settings
+from query.summaries import Ask, summaries
 from runstream.errors import InvalidField, NotFound
 from runstream.service.caller import Role, current_caller, require
 from runstream.v1 import common_pb2, query_pb2
@@ -72,15 +73,17 @@ async def get_run(reads: Reads, settings: Settings, request: query_pb2.GetRunReq
         NotFound: there is no such run.
     """
     scope = run_scope("name", request.name)
-    place = {"project_id": scope.project_id, "run_id": scope.run_id}
+    place: dict[str, Any] = {"project_id": scope.project_id, "run_id": scope.run_id}
     rows = await reads.rows("runs", **place, before_ms=_FIRST[0], before_run=_FIRST[1], limit=1)
     if not rows:
         raise NotFound(f"run {request.name!r} does not exist")
     lapse_ms = int(settings.heartbeat_lapse_s * 1000)
-    (run,), writers, refusals = await asyncio.gather(
-        _filled(reads, settings, scope.project_id, rows, [], keys_limit=_MAX_SUMMARY_KEYS),
+    (run,), writers, refusals, (counts,), documents = await asyncio.gather(
+        _filled(reads, settings, scope.project_id, rows, [], keys_limit=_MAX_SUMMARY_KEYS, with_means=True),
         reads.rows("writers", **place, lapse_ms=lapse_ms),
         reads.rows("refusals", **place),
+        reads.rows("run_counts", **place),
+        _documents(reads, scope.project_id, [scope.run_id], ["metadata", "metrics"]),
     )
     return query_pb2.GetRunResponse(
         run=run,
@@ -89,6 +92,10 @@ async def get_run(reads: Reads, settings: Settings, request: query_pb2.GetRunReq
             query_pb2.RefusalSummary(reason=row["reason"], field=row["field"], message=row["text"], count=row["points"])
             for row in refusals
         ],
+        metadata=_struct(documents.get((scope.run_id, "metadata"), {})),
+        metrics=_struct(documents.get((scope.run_id, "metrics"), {})),
+        file_count=counts["files"],
+        alert_count=counts["alerts"],
     )
 
 
@@ -100,43 +107,50 @@ async def _filled(
     summary_keys: list[str],
     *,
     keys_limit: int = _DEFAULT_SUMMARY_KEYS,
+    with_means: bool = False,
 ) -> list[query_pb2.Run]:
     """Runs with state, documents and summary, in the order of ``rows``."""
     if not rows:
         return []
-    place = {"project_id": project_id, "run_ids": [row["run_id"] for row in rows]}
-    states, documents, summaries, steps = await asyncio.gather(
+    run_ids = [row["run_id"] for row in rows]
+    place: dict[str, Any] = {"project_id": project_id, "run_ids": run_ids}
+    states, documents, steps = await asyncio.gather(
         reads.rows("run_states", **place, lapse_ms=int(settings.heartbeat_lapse_s * 1000)),
-        reads.rows("documents", **place),
-        reads.rows(
-            "summaries",
-            **place,
-            all_keys=not summary_keys,
-            keys=summary_keys,
-            keys_limit=_MAX_SUMMARY_KEYS if summary_keys else keys_limit,
-        ),
+        _documents(reads, project_id, run_ids, ["config", "summary", "metrics"]),
         reads.rows("last_steps", **place),
     )
     state_of = {row["run_id"]: row for row in states}
-    json_of = {(row["run_id"], row["kind"]): row["json"] for row in documents}
     step_of = {row["run_id"]: row["last_step"] for row in steps}
-    latest: dict[int, dict[str, Any]] = {}
-    for row in summaries:
-        latest.setdefault(row["run_id"], {})[row["key"]] = _json_number(row["value"])
+    ask = Ask(project_id, run_ids, summary_keys, _MAX_SUMMARY_KEYS if summary_keys else keys_limit, with_means)
+    definitions = {run: Definitions(document) for (run, kind), document in documents.items() if kind == "metrics"}
+    set_by_user = {run: document for (run, kind), document in documents.items() if kind == "summary"}
+    summary_of = await summaries(reads, ask, definitions, set_by_user)
     return [
         _run(
             row,
             state_of.get(row["run_id"]),
-            json_of.get((row["run_id"], "config"), "{}"),
-            latest.get(row["run_id"], {}) | json.loads(json_of.get((row["run_id"], "summary"), "{}")),
+            documents.get((row["run_id"], "config"), {}),
+            summary_of[row["run_id"]],
             step_of.get(row["run_id"], 0),
         )
         for row in rows
     ]
 
 
+async def _documents(
+    reads: Reads, project_id: int, run_ids: list[int], kinds: list[str]
+) -> dict[tuple[int, str], dict[str, Any]]:
+    """Documents by run and kind."""
+    rows = await reads.rows("documents", project_id=project_id, run_ids=run_ids, kinds=kinds)
+    return {(row["run_id"], row["kind"]): json.loads(row["json"]) for row in rows}
+
+
 def _run(
-    row: Mapping[str, Any], state: Mapping[str, Any] | None, config: str, summary: dict[str, Any], last_step: int
+    row: Mapping[str, Any],
+    state: Mapping[str, Any] | None,
+    config: dict[str, Any],
+    summary: dict[str, Any],
+    last_step: int,
 ) -> query_pb2.Run:
     run = query_pb2.Run(
         name=f"{row['entity']}/{row['project']}/{row['run']}",
@@ -146,8 +160,8 @@ def _run(
         job_type=row["job"],
         notes=row["note"],
         tags=row["tag_list"],
-        config=json_format.Parse(config, struct_pb2.Struct()),
-        summary=json_format.ParseDict(summary, struct_pb2.Struct()),
+        config=_struct(config),
+        summary=_struct(summary),
         attempt=state["attempt"] if state else 0,
         world_size=state["ranks"] if state else 0,
         last_step=last_step,
@@ -186,7 +200,5 @@ def _writer(row: Mapping[str, Any]) -> query_pb2.Writer:
     return writer
 
 
-def _json_number(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+def _struct(document: dict[str, Any]) -> struct_pb2.Struct:
+    return json_format.ParseDict(document, struct_pb2.Struct())

@@ -23,9 +23,13 @@ class ProjectScope:
 
 @dataclass(frozen=True)
 class RunScope:
-    """A run the caller may read, whether it exists or not. ``name`` is as the caller wrote it."""
+    """A run the caller may read, whether it exists or not.
+
+    ``name`` is as the caller wrote it, ``full_name`` has the entity in place of "-".
+    """
 
     name: str
+    full_name: str
     project_id: int
     run_id: int
 
@@ -46,7 +50,8 @@ def run_scope(field: str, name: str) -> RunScope:
     """The same for a run."""
     entity, project, run = split_name(field, name, 3)
     entity = require(current_caller(), entity, Role.VIEWER)
-    return RunScope(name, names.project_id(entity, project), names.run_id(entity, project, run))
+    full_name = f"{entity}/{project}/{run}"
+    return RunScope(name, full_name, names.project_id(entity, project), names.run_id(entity, project, run))
 
 
 def run_scopes(field: str, run_names: Sequence[str], *, most: int) -> list[RunScope]:
@@ -57,6 +62,21 @@ def run_scopes(field: str, run_names: Sequence[str], *, most: int) -> list[RunSc
     """
     check_count(field, run_names, least=1, most=most)
     return [run_scope(field, name) for name in dict.fromkeys(run_names)]
+
+
+def runs_or_project(run_names: Sequence[str], project: str) -> tuple[list[int], list[int]]:
+    """Ids of the projects and of at most 1000 runs; of the project and none, for all of its runs.
+
+    Raises:
+        InvalidField: neither is given, or a name has another form.
+        NotAllowed: one is not the caller's.
+    """
+    if run_names:
+        runs = run_scopes("runs", run_names, most=1000)
+        return sorted({run.project_id for run in runs}), [run.run_id for run in runs]
+    if not project:
+        raise InvalidField("project", "is needed when runs is empty")
+    return [project_scope("project", project).project_id], []
 
 
 def by_project(runs: Iterable[RunScope]) -> dict[int, list[RunScope]]:

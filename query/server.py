@@ -5,13 +5,17 @@ from __future__ import annotations
 import grpc.aio
 from aiohttp import web
 
+from query.alerts import list_alerts
+from query.console import get_console
 from query.dashboard import add_dashboard
+from query.files import list_files
 from query.history import get_history
 from query.keys import list_keys
 from query.latest import get_latest
 from query.reads import Reads
 from query.runs import get_run, list_projects, list_runs
 from query.settings import Settings
+from query.values import get_history_values
 from runstream.service.keys import KeyService
 from runstream.service.rpc import Unary
 from runstream.store.client import Store
@@ -42,6 +46,18 @@ class _Methods:
 
     async def GetLatest(self, request: query_pb2.GetLatestRequest) -> query_pb2.GetLatestResponse:
         return await get_latest(self._reads, request)
+
+    async def GetHistoryValues(self, request: query_pb2.GetHistoryValuesRequest) -> query_pb2.GetHistoryValuesResponse:
+        return await get_history_values(self._reads, request)
+
+    async def GetConsole(self, request: query_pb2.GetConsoleRequest) -> query_pb2.GetConsoleResponse:
+        return await get_console(self._reads, request)
+
+    async def ListFiles(self, request: query_pb2.ListFilesRequest) -> query_pb2.ListFilesResponse:
+        return await list_files(self._reads, request)
+
+    async def ListAlerts(self, request: query_pb2.ListAlertsRequest) -> query_pb2.ListAlertsResponse:
+        return await list_alerts(self._reads, request)
 
 
 class QueryService:

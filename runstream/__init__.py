@@ -19,6 +19,7 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from runstream import plot as plot
     from runstream._config import Config
     from runstream._init import init as init
     from runstream._init import setup as setup
@@ -34,6 +35,15 @@ if TYPE_CHECKING:
     from runstream._settings_forms import Settings as Settings
     from runstream._summary import Summary
     from runstream.as_wandb import install_as_wandb as install_as_wandb
+    from runstream.values.audio import Audio as Audio
+    from runstream.values.histogram import Histogram as Histogram
+    from runstream.values.html import Html as Html
+    from runstream.values.image import Image as Image
+    from runstream.values.molecule import Molecule as Molecule
+    from runstream.values.object3d import Object3D as Object3D
+    from runstream.values.plotly import Plotly as Plotly
+    from runstream.values.table import Table as Table
+    from runstream.values.video import Video as Video
 
     run: Run | None
     config: Config
@@ -41,10 +51,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Audio",
+    "Histogram",
+    "Html",
+    "Image",
     "Metric",
+    "Molecule",
+    "Object3D",
+    "Plotly",
     "Receipt",
     "Run",
     "Settings",
+    "Table",
+    "Video",
     "config",
     "define_metric",
     "finish",
@@ -53,6 +72,7 @@ __all__ = [
     "log",
     "login",
     "mark_preempting",
+    "plot",
     "run",
     "setup",
     "summary",
@@ -60,10 +80,19 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Audio": "runstream.values.audio",
+    "Histogram": "runstream.values.histogram",
+    "Html": "runstream.values.html",
+    "Image": "runstream.values.image",
     "Metric": "runstream._metrics",
+    "Molecule": "runstream.values.molecule",
+    "Object3D": "runstream.values.object3d",
+    "Plotly": "runstream.values.plotly",
     "Receipt": "runstream._receipt",
     "Run": "runstream._run",
     "Settings": "runstream._settings_forms",
+    "Table": "runstream.values.table",
+    "Video": "runstream.values.video",
     "define_metric": "runstream._module",
     "finish": "runstream._module",
     "init": "runstream._init",
@@ -84,6 +113,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value
         return value
+    if name == "plot":
+        return importlib.import_module("runstream.plot")  # which also sets it here
     raise AttributeError(f"module 'runstream' has no attribute {name!r}")
 
 

@@ -11,7 +11,7 @@ import os
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,9 @@ class PutResult:
 
 
 @dataclass(frozen=True)
-class _File:
+class LocalFile:
+    """A file on this machine and what its content is known by. ``md5`` may be empty."""
+
     path: str
     source: Path
     size: int
@@ -59,6 +61,7 @@ class _File:
     md5: str
 
     def entry(self) -> dict[str, Any]:
+        """The file as a ManifestEntry."""
         return {"path": self.path, "size": str(self.size), "sha256": self.sha256, "md5": self.md5}
 
 
@@ -93,16 +96,9 @@ def put(
     """
     files = _hashed(source)
     entries = [file.entry() for file in files]
-    plan = call(
-        server.base_url,
-        "ArtifactService/PlanUploads",
-        {"project": project, "entries": entries},
-        api_key=server.api_key,
-    )
+    uploads = plan_uploads(server, project, entries)
     by_digest = {file.sha256: file for file in files}
-    uploads = plan.get("uploads", [])
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        list(threads.map(lambda upload: _retried(lambda: _upload(by_digest[upload["sha256"]], upload)), uploads))
+    upload_all([(by_digest[upload["sha256"]].source, upload) for upload in uploads])
     answer = call(
         server.base_url,
         "ArtifactService/CommitVersion",
@@ -119,6 +115,28 @@ def put(
     )
     uploaded = sum(by_digest[upload["sha256"]].size for upload in uploads)
     return PutResult(answer["version"]["name"], bool(answer.get("created")), uploaded)
+
+
+def plan_uploads(server: Server, project: str, entries: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Asks which blobs the project lacks, and where to put them: an Upload in proto3 JSON for each.
+
+    Raises:
+        RunstreamError: what the server said; ServerUnreachable if nothing answers.
+    """
+    request = {"project": project, "entries": entries}
+    plan = call(server.base_url, "ArtifactService/PlanUploads", request, api_key=server.api_key)
+    uploads: list[dict[str, Any]] = plan.get("uploads", [])
+    return uploads
+
+
+def upload_all(files: Iterable[tuple[Path, Mapping[str, Any]]], *, tries: int = _TRIES) -> None:
+    """Puts files where a plan says, some at once.
+
+    Raises:
+        StorageUnavailable: S3 did not take one of them, after some tries.
+    """
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(lambda each: _retried(lambda: _upload(*each), tries), files))
 
 
 def get(server: Server, name: str, destination: Path) -> list[Path]:
@@ -141,7 +159,7 @@ def get(server: Server, name: str, destination: Path) -> list[Path]:
         target: Path = root / str(entry["path"])
         if not target.resolve().is_relative_to(root.resolve()):
             raise InvalidField("path", f"{entry['path']!r} leads out of {destination}")
-        if not (target.is_file() and _digests(target)[0] == entry["sha256"]):
+        if not (target.is_file() and digests(target)[0] == entry["sha256"]):
             _retried(lambda: _download(urls[entry["sha256"]], entry["sha256"], target))
         return target
 
@@ -149,7 +167,7 @@ def get(server: Server, name: str, destination: Path) -> list[Path]:
         return list(threads.map(fetch, answer["version"].get("entries", [])))
 
 
-def _hashed(source: Path) -> list[_File]:
+def _hashed(source: Path) -> list[LocalFile]:
     if source.is_dir():
         found = {path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if path.is_file()}
     else:
@@ -157,15 +175,15 @@ def _hashed(source: Path) -> list[_File]:
     if not found or not all(path.is_file() for path in found.values()):
         raise InvalidField("source", f"{source} is no file and no directory with files in it")
 
-    def hashed(item: tuple[str, Path]) -> _File:
-        sha256, md5 = _digests(item[1])
-        return _File(item[0], item[1], item[1].stat().st_size, sha256, md5)
+    def hashed(item: tuple[str, Path]) -> LocalFile:
+        sha256, md5 = digests(item[1])
+        return LocalFile(item[0], item[1], item[1].stat().st_size, sha256, md5)
 
     with ThreadPoolExecutor(min(_AT_ONCE, os.cpu_count() or 1)) as threads:
         return list(threads.map(hashed, found.items()))
 
 
-def _digests(path: Path) -> tuple[str, str]:
+def digests(path: Path) -> tuple[str, str]:
     """SHA-256 and MD5 of a file, hex, read once."""
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
@@ -175,8 +193,8 @@ def _digests(path: Path) -> tuple[str, str]:
     return sha256.hexdigest(), md5.hexdigest()
 
 
-def _upload(file: _File, upload: Mapping[str, Any]) -> None:
-    with file.source.open("rb") as body:
+def _upload(source: Path, upload: Mapping[str, Any]) -> None:
+    with source.open("rb") as body:
         # urllib would add a form's content type, which is not signed.
         headers = {"Content-Type": "application/octet-stream", **upload.get("headers", {})}
         request = urllib.request.Request(upload["url"], data=body, headers=headers, method="PUT")
@@ -200,9 +218,9 @@ def _download(url: str, sha256: str, target: Path) -> None:
         building.unlink(missing_ok=True)
 
 
-def _retried(action: Callable[[], _T]) -> _T:
+def _retried(action: Callable[[], _T], tries: int = _TRIES) -> _T:
     """Tries again what a busy or breaking S3 may let through the next time."""
-    for attempt in range(1, _TRIES + 1):
+    for attempt in range(1, tries + 1):
         try:
             return action()
         except urllib.error.HTTPError as error:
@@ -214,6 +232,6 @@ def _retried(action: Callable[[], _T]) -> _T:
             trouble = StorageUnavailable(f"S3 cannot be reached: {error}", next_step="try again")
         except DamagedDownload as error:
             trouble = error
-        if attempt < _TRIES:
+        if attempt < tries:
             time.sleep(0.1 * 2**attempt)
     raise trouble

@@ -12,6 +12,7 @@ import re
 
 MAX_NAME_CHARS = 128
 MAX_KEY_BYTES = 512
+MAX_PATH_BYTES = 1024
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -34,6 +35,17 @@ def name_problem(name: str) -> str | None:
 def has_control_characters(key: str) -> bool:
     """Whether a metric key holds control characters, line separators or lone surrogates."""
     return _CONTROL.search(key) is not None or not _encodable(key)
+
+
+def path_problem(path: str) -> str | None:
+    """Why a string cannot be the path of a file in a run or an artifact, or None if it can."""
+    if not path or len(path.encode(errors="replace")) > MAX_PATH_BYTES:
+        return f"must have 1 to {MAX_PATH_BYTES} bytes"
+    if has_control_characters(path) or "\\" in path:
+        return "must not contain control characters or backslashes"
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        return "must be relative, without empty parts, '.' or '..'"
+    return None
 
 
 def project_id(entity: str, project: str) -> int:

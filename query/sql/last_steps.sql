@@ -1,4 +1,12 @@
-SELECT run_id, max(max_step) AS last_step
-FROM series
-WHERE project_id = {project_id:UInt64} AND run_id IN {run_ids:Array(UInt64)}
+SELECT run_id, max(step) AS last_step
+FROM
+(
+    SELECT run_id, max_step AS step
+    FROM series
+    WHERE project_id = {project_id:UInt64} AND run_id IN {run_ids:Array(UInt64)}
+    UNION ALL
+    SELECT run_id, max_step AS step
+    FROM history_keys
+    WHERE project_id = {project_id:UInt64} AND run_id IN {run_ids:Array(UInt64)}
+)
 GROUP BY run_id

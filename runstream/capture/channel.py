@@ -14,6 +14,7 @@ import termios
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from runstream.capture.descriptors import Owned, copy_window_size, identity, off_standard
 from runstream.capture.line import Stream
 
 _NAMES: dict[int, Stream] = {1: "stdout", 2: "stderr"}
@@ -41,27 +42,27 @@ class Channel:
     original_fd: int
     _write_fd: int
     _identity: tuple[int, int, int]
+    _owned: Owned
 
     def replace(self) -> None:
         """From here on, output goes through the channel."""
         for fd in self.fds:
             os.dup2(self._write_fd, fd)
-        os.close(self._write_fd)
-        self._write_fd = -1
+        self._owned.close(self._write_fd)
 
     def restore(self) -> None:
         """Puts the descriptors back as they were, but those that somebody else has replaced since. Idempotent."""
         for fd in self.fds:
-            if identity(fd) == self._identity:
+            if identity(fd) == self._identity and self._owned.has(self.original_fd):
                 os.dup2(self.original_fd, fd)
+
+    def is_whole(self) -> bool:
+        """Whether both ends that are kept here are still ours."""
+        return self._owned.has(self.read_fd) and self._owned.has(self.original_fd)
 
     def close(self) -> None:
         """Closes what is kept here."""
-        for fd in (self.read_fd, self.original_fd, self._write_fd):
-            if fd >= 0:
-                with contextlib.suppress(OSError):
-                    os.close(fd)
-        self.read_fd = self.original_fd = self._write_fd = -1
+        self._owned.close_all()
 
 
 def open_channels(fds: Iterable[int]) -> list[Channel]:
@@ -82,32 +83,6 @@ def open_channels(fds: Iterable[int]) -> list[Channel]:
     return channels
 
 
-def identity(fd: int) -> tuple[int, int, int] | None:
-    """Which file a descriptor stands for; None if it is closed."""
-    try:
-        status = os.fstat(fd)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino, status.st_rdev
-
-
-def copy_window_size(from_fd: int, to_fd: int) -> None:
-    """Makes a pty as wide as the terminal behind it: bars ask for it."""
-    with contextlib.suppress(OSError):
-        size = fcntl.ioctl(from_fd, termios.TIOCGWINSZ, bytes(8))
-        if size != fcntl.ioctl(to_fd, termios.TIOCGWINSZ, bytes(8)):
-            fcntl.ioctl(to_fd, termios.TIOCSWINSZ, size)
-
-
-def off_standard(fd: int) -> int:
-    """Moves a descriptor out of 0 to 2: where a program has closed those, a new one gets their numbers."""
-    if fd > 2:
-        return fd
-    moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    os.close(fd)
-    return moved
-
-
 def _open(fds: tuple[int, ...]) -> Channel:
     is_tty = os.isatty(fds[0])
     if is_tty:
@@ -123,4 +98,7 @@ def _open(fds: tuple[int, ...]) -> Channel:
             fcntl.fcntl(write_fd, _F_SETPIPE_SZ, _PIPE_BYTES)
     place = identity(write_fd)
     assert place is not None
-    return Channel(_NAMES[fds[0]], fds, is_tty, read_fd, off_standard(os.dup(fds[0])), write_fd, place)
+    original_fd = off_standard(os.dup(fds[0]))
+    return Channel(
+        _NAMES[fds[0]], fds, is_tty, read_fd, original_fd, write_fd, place, Owned(read_fd, original_fd, write_fd)
+    )

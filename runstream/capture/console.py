@@ -27,13 +27,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from runstream.capture.channel import Channel, off_standard, open_channels
+from runstream.capture.channel import Channel, open_channels
+from runstream.capture.descriptors import Owned, off_standard
 from runstream.capture.line import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER, STREAMS, Line
 
 Emit = Callable[[Sequence[Line]], None]
 STOP_TIMEOUT_S = 2.0
 _READ_BYTES = 64 << 10
-_PUMP = "import sys; sys.path.append(sys.argv[2]); from runstream.capture.pump import main; main()"
+_PUMP = "import sys; sys.path.append(sys.argv[1]); from runstream.capture.pump import main; main()"
 
 
 class _Source(Protocol):
@@ -181,6 +182,7 @@ class PumpedOutput:
         self._lines_fd, lines_end = map(off_standard, os.pipe())
         # A socket can be written to without SIGPIPE, whose default some programs restore: it would kill them.
         self._control, control_end = (socket.socket(fileno=off_standard(end.detach())) for end in socket.socketpair())
+        self._owned = Owned(self._lines_fd, self._control.fileno())
         try:
             _flush_streams()
             self._process = _start_pump(self._channels, lines_end, control_end.fileno(), last_words, redact)
@@ -215,7 +217,7 @@ class PumpedOutput:
             channel.restore()
         self.flush(max(0.0, end - time.monotonic()))  # what other threads printed meanwhile
         self._order(GOODBYE, 0)
-        self._control.close()
+        self._close_control()
         if threading.current_thread() is not self._thread:
             self._thread.join(max(0.0, end - time.monotonic()))
 
@@ -225,7 +227,8 @@ class PumpedOutput:
 
     def _order(self, operation: bytes, number: int) -> None:
         with contextlib.suppress(OSError):
-            self._control.send(ORDER.pack(operation, number), socket.MSG_NOSIGNAL)
+            if self._owned.has(self._control.fileno()):
+                self._control.send(ORDER.pack(operation, number), socket.MSG_NOSIGNAL)
 
     def _hear(self) -> None:
         self._process.wait()  # it has left a child of init's behind: the pump
@@ -234,7 +237,8 @@ class PumpedOutput:
             while data := os.read(self._lines_fd, _READ_BYTES):
                 heard = self._take(heard + data)
         if not self._is_stopping:
-            self._take_over()
+            with contextlib.suppress(OSError):  # a program that made itself a daemon closed what we hold
+                self._take_over()
         with self._flushed:
             self._flushes_done = sys.maxsize
             self._flushed.notify_all()
@@ -272,8 +276,9 @@ class PumpedOutput:
         readable = select.poll()
         for channel in self._channels:
             channel.restore()
-            waiting[channel.read_fd] = channel
-            readable.register(channel.read_fd, select.POLLIN)
+            if channel.is_whole():
+                waiting[channel.read_fd] = channel
+                readable.register(channel.read_fd, select.POLLIN)
         while waiting:
             for fd, _ in readable.poll():
                 try:
@@ -292,25 +297,26 @@ class PumpedOutput:
     def _close(self) -> None:
         for channel in self._channels:
             channel.close()
-        self._control.close()
-        if self._lines_fd >= 0:
-            os.close(self._lines_fd)
-            self._lines_fd = -1
+        self._close_control()
+        self._owned.close(self._lines_fd)
+
+    def _close_control(self) -> None:
+        self._owned.close(self._control.detach())
 
 
 def _start_pump(
     channels: list[Channel], lines_fd: int, control_fd: int, last_words: Path | None, redact: bool
 ) -> subprocess.Popen[bytes]:
-    order = {
-        "sources": [[at.read_fd, at.original_fd, at.stream, at.is_tty] for at in channels],
-        "lines": lines_fd,
-        "control": control_fd,
-        "last_words": str(last_words.absolute()) if last_words else "",
-        "redact": redact,
-    }
+    order = [
+        str(lines_fd),
+        str(control_fd),
+        str(last_words.absolute()) if last_words else "",
+        "redact" if redact else "",
+    ]
+    order += [f"{at.read_fd}:{at.original_fd}:{at.stream}:{'tty' if at.is_tty else ''}" for at in channels]
     root = str(Path(__file__).resolve().parents[2])
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _PUMP, json.dumps(order), root],  # -I -S: nobody's modules, 10 ms less
+        [sys.executable, "-I", "-S", "-c", _PUMP, root, *order],  # -I -S: nobody's modules, 10 ms less
         pass_fds=[lines_fd, control_fd, *(fd for at in channels for fd in (at.read_fd, at.original_fd))],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

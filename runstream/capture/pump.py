@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import select
 import signal
@@ -28,14 +27,15 @@ import termios
 import threading
 import time
 from collections import deque
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from runstream.capture.backlog import Backlog, Piece
-from runstream.capture.channel import copy_window_size
+from runstream.capture.descriptors import copy_window_size
 from runstream.capture.line import ACK, FLUSH, FLUSHED, FRAME, GOODBYE, ORDER, STREAMS, Line, Stream
 from runstream.capture.lines import Assembler
 from runstream.capture.redact import LineRedactor, Redactor
+
+Described = tuple[int, int, Stream, bool]
 
 _READ_BYTES = 64 << 10
 _TURN_BYTES = 64 << 10
@@ -49,7 +49,7 @@ _LAST_WORDS_WAIT_S = 1.0
 class Source:
     """One pipe or pty: passes on what comes in until nobody can write to it any more."""
 
-    def __init__(self, read_fd: int, write_fd: int, stream: Stream, is_tty: bool, put: Any) -> None:
+    def __init__(self, read_fd: int, write_fd: int, stream: Stream, is_tty: bool, put: Callable[[Piece], None]) -> None:
         self.is_busy = False
         self._read_fd = read_fd
         self._write_fd = write_fd
@@ -116,13 +116,23 @@ class Source:
 
 
 class Pump:
-    """All sources of one training process, and its lines."""
+    """All sources of one training process, and its lines.
 
-    def __init__(self, order: dict[str, Any]) -> None:
-        self._lines_fd: int = order["lines"]
-        self._control_fd: int = order["control"]
-        self._last_words = Path(order["last_words"]) if order["last_words"] else None
-        self._redact = LineRedactor(Redactor(os.environ) if order["redact"] else None)
+    Args:
+        lines_fd: where lines go.
+        control_fd: where the training process is heard.
+        last_words: path of the file for them, or an empty text.
+        redact: whether secrets are masked.
+        sources: read and write descriptor, stream, and whether it is a pty.
+    """
+
+    def __init__(
+        self, lines_fd: int, control_fd: int, last_words: str, redact: bool, sources: Sequence[Described]
+    ) -> None:
+        self._lines_fd = lines_fd
+        self._control_fd = control_fd
+        self._last_words = last_words
+        self._redact = LineRedactor(Redactor(os.environ) if redact else None)
         self._changed = threading.Condition()  # guards the backlog and what follows
         self._backlog = Backlog()
         self._flush_wanted: int | None = None
@@ -133,19 +143,18 @@ class Pump:
         self._unacked: deque[Line] = deque()
         self._assembler = Assembler()
         self._sources = [
-            Source(read_fd, write_fd, stream, is_tty, self._put)
-            for read_fd, write_fd, stream, is_tty in order["sources"]
+            Source(read_fd, write_fd, stream, is_tty, self._put) for read_fd, write_fd, stream, is_tty in sources
         ]
 
     def run(self) -> None:
         """Works until every source is at its end."""
-        building = self._last_words.with_name(self._last_words.name + ".building") if self._last_words else None
-        with contextlib.suppress(OSError):
-            if building:
-                building.touch(mode=0o600)  # says that last words may come
         for source in self._sources:
             source.thread.start()
         threading.Thread(target=self._listen, daemon=True).start()
+        building = f"{self._last_words}.building" if self._last_words else ""
+        with contextlib.suppress(OSError):
+            if building:
+                os.close(os.open(building, os.O_CREAT | os.O_WRONLY, 0o600))  # says that last words may come
         os.set_blocking(self._lines_fd, False)
         while not self._is_alone:
             try:
@@ -153,15 +162,21 @@ class Pump:
             except Exception:  # a line that cannot be made costs its neighbours, not the rest
                 self._assembler = Assembler(self._assembler.next_number)
         with contextlib.suppress(OSError):
-            if building and self._last_words and (words := self._words()):
-                building.write_text("".join(json.dumps(line._asdict()) + "\n" for line in words), "utf-8")
-                building.rename(self._last_words)
+            if building and (words := self._words()):
+                self._leave(words, building)
             elif building:
-                building.unlink()
+                os.unlink(building)
         self._is_goodbye = True  # children may print on; nobody makes lines of it any more
         os.close(self._lines_fd)
         for source in self._sources:
             source.thread.join()
+
+    def _leave(self, words: list[Line], building: str) -> None:
+        import json  # only for the dead
+
+        with open(building, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(line._asdict()) + "\n" for line in words)
+        os.rename(building, self._last_words)
 
     def _put(self, piece: Piece) -> None:
         if self._is_alone and self._is_goodbye:
@@ -283,5 +298,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
     sys.setswitchinterval(0.0005)  # passing on goes before making lines
-    Pump(json.loads(sys.argv[1])).run()
+    lines_fd, control_fd, last_words, redact, *described = sys.argv[2:]
+    sources: list[Described] = []
+    for text in described:
+        read_fd, write_fd, stream, tty = text.split(":")
+        sources.append((int(read_fd), int(write_fd), "stderr" if stream == "stderr" else "stdout", bool(tty)))
+    Pump(int(lines_fd), int(control_fd), last_words, bool(redact), sources).run()
     os._exit(0)

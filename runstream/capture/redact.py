@@ -18,6 +18,7 @@ _SHORTEST_VALUE = 8
 _MOST_VALUES = 256
 _MOST_KEY_LINES = 128  # 8,192 bits; a key that was never ended must not hide the rest
 
+# Patterns are texts here and compiled when first needed: all of them would be 20 ms of each pump's start.
 # Each form with the text that must be there for it to match: one search for a fixed text costs 40 ns, a pattern 1 µs.
 _FORMS: tuple[tuple[str, str], ...] = (
     ("rs-", r"\brs-[A-Za-z0-9]{40,}"),
@@ -40,29 +41,31 @@ _FORMS: tuple[tuple[str, str], ...] = (
     ("eyJ", r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?"),
     ("PRIVATE KEY-", r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*-----|\Z)"),
 )
-_URL_USER = re.compile(r"(?i)(?<=://)[^\s/@:'\"]*:[^\s/@'\"]+(?=@)")
-_URL_QUERY = re.compile(
+_URL_USER = r"(?i)(?<=://)[^\s/@:'\"]*:[^\s/@'\"]+(?=@)"
+_URL_QUERY = (
     r"(?i)(?<=[?&])(x-amz-signature|x-amz-credential|x-amz-security-token|signature|sig|token|access_token|key|api_key)"
     r"=([^\s&'\"]{8,})"
 )
-_BEARER = re.compile(r"(?i)\b(bearer|basic) +([A-Za-z0-9_.~+/=-]{12,})")
+_BEARER = r"(?i)\b(bearer|basic) +([A-Za-z0-9_.~+/=-]{12,})"
 
 # name, its quote, = or :, the value's quote, the value
-_STRONG = re.compile(
+_STRONG = (
     r"(?i)((?:password|passwd|passphrase|secret|api_?-?key|access_?-?key|secret_?-?key|private_?-?key|auth_?-?token"
     r"|access_?-?token|refresh_?-?token|credentials?)[\"']?(?:\s*[=:]\s*|\s+is\s+))([\"']?)([^\s\"',;&)}\]]+)"
 )
-_WEAK = re.compile(r"(?i)((?:token|key)[\"']?\s*[=:]\s*)([\"']?)([A-Za-z0-9_\-.+/=~]{16,})")
-_HARMLESS = re.compile(
+_WEAK = r"(?i)((?:token|key)[\"']?\s*[=:]\s*)([\"']?)([A-Za-z0-9_\-.+/=~]{16,})"
+_HARMLESS = (
     r"(?i)(?:none|null|nil|true|false|unset|not|missing|required|invalid|empty|\*+|<.*|\[.*|\$.*|%.*|/.*|\{.*)\Z"
 )
 _STRONG_HINTS = ("passw", "passphr", "secret", "api", "access", "private", "auth", "refresh", "credential")
 
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PASSPHRASE")
-_HARMLESS_NAME = re.compile(
+_AWS_SECRET = r"(?=.*[0-9])(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9/+]{40}"
+_STRONG_NAME = r"PASSW|SECRET|CREDENTIAL|PASSPHRASE|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|AUTH"
+_SECRET_NAME = r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|PASSPHRASE"
+_HARMLESS_NAME = (
     r"TOKENIZERS_|KEYBOARD|KEYRING|MONKEY|KEYMAP|(?:_PATH|_FILE|_DIR|_FORMAT|_TYPE|_COUNT|_SIZE|_LEN|_LENGTH)\Z"
 )
-_OPTION = re.compile(r"(?i)--?[a-z0-9_.-]*(?:password|passwd|secret|token|key|credential)[a-z0-9_.-]*\Z")
+_OPTION = r"(?i)--?[a-z0-9_.-]*(?:password|passwd|secret|token|key|credential)[a-z0-9_.-]*\Z"
 
 
 class Redactor:
@@ -76,28 +79,27 @@ class Redactor:
         values: set[str] = set()
         for name, value in environ.items():
             if is_secret_name(name):
-                values.update(part for part in map(str.strip, value.splitlines()) if _may_be_secret(part))
+                values.update(part for part in map(str.strip, value.splitlines()) if _may_be_secret(name, part))
         self._values = sorted(values, key=len, reverse=True)[:_MOST_VALUES]
         self._value_pattern = re.compile("|".join(map(re.escape, self._values))) if self._values else None
-        self._forms = [(hint, re.compile(pattern)) for hint, pattern in _FORMS]
 
     def text(self, text: str) -> str:
         """Returns the text with every secret replaced by ``***``; the same object if there is none."""
         if self._value_pattern is not None and any(value in text for value in self._values):
             text = self._value_pattern.sub(MASK, text)
-        for hint, pattern in self._forms:
+        for hint, pattern in _FORMS:
             if hint in text:
-                text = pattern.sub(MASK, text)
+                text = re.sub(pattern, MASK, text)
         if "://" in text:
-            text = _URL_USER.sub(_mask_password, text)
-            text = _URL_QUERY.sub(rf"\1={MASK}", text)
+            text = re.sub(_URL_USER, _mask_password, text)
+            text = re.sub(_URL_QUERY, rf"\1={MASK}", text)
         lower = text.lower()
         if any(hint in lower for hint in _STRONG_HINTS):
-            text = _STRONG.sub(_mask_unless_harmless, text)
+            text = re.sub(_STRONG, _mask_unless_harmless, text)
         if "token" in lower or "key" in lower:
-            text = _WEAK.sub(_mask_if_random, text)
+            text = re.sub(_WEAK, _mask_if_random, text)
         if "bearer " in lower or "basic " in lower:
-            text = _BEARER.sub(_mask_bearer, text)
+            text = re.sub(_BEARER, _mask_bearer, text)
         return text
 
     def arguments(self, arguments: Iterable[str]) -> list[str]:
@@ -109,7 +111,7 @@ class Redactor:
                 redacted.append(argument if _is_harmless(argument) else MASK)
             else:
                 redacted.append(self._option(argument))
-            is_secret_next = bool(_OPTION.match(argument))
+            is_secret_next = bool(re.match(_OPTION, argument))
         return redacted
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
@@ -121,7 +123,7 @@ class Redactor:
 
     def _option(self, argument: str) -> str:
         name, equals, value = argument.partition("=")
-        if equals and _OPTION.match(name) and not _is_harmless(value):
+        if equals and re.match(_OPTION, name) and not _is_harmless(value):
             return f"{name}={MASK}"
         return self.text(argument)
 
@@ -129,16 +131,25 @@ class Redactor:
 def is_secret_name(name: str) -> bool:
     """Whether a variable of this name may hold a secret."""
     upper = name.upper()
-    return bool(_SECRET_NAME.search(upper)) and not _HARMLESS_NAME.search(upper)
+    return bool(re.search(_SECRET_NAME, upper)) and not re.search(_HARMLESS_NAME, upper)
 
 
-def _may_be_secret(value: str) -> bool:
-    """Whether a variable's value is long and odd enough to be looked for in output."""
-    return len(value) >= _SHORTEST_VALUE and not _is_harmless(value) and not value.isalpha()
+def _may_be_secret(name: str, value: str) -> bool:
+    """Whether a variable's value is to be looked for in output.
+
+    ``SORT_KEY=val_loss`` is not: a mere KEY or TOKEN counts with a digit in it, a password with any text. A path
+    never does, unless it is one of AWS's secrets, of which one in 64 begins like a path.
+    """
+    if len(value) < _SHORTEST_VALUE:
+        return False
+    if re.fullmatch(_AWS_SECRET, value):
+        return True
+    is_strong = bool(re.search(_STRONG_NAME, name.upper()))
+    return not _is_harmless(value) and (is_strong or any(map(str.isdigit, value)))
 
 
 def _is_harmless(value: str) -> bool:
-    return not value or bool(_HARMLESS.match(value)) or _is_number(value)
+    return not value or bool(re.match(_HARMLESS, value)) or _is_number(value)
 
 
 def _is_number(text: str) -> bool:

@@ -79,7 +79,7 @@ async def _serve(args: argparse.Namespace, say_ready: object) -> None:
         services = [
             ingest.server.build(store, IngestSettings()),
             query.server.build(store, QuerySettings()),
-            artifact_svc.server.build(S3(args.s3 or seaweed.url)),  # type: ignore[union-attr]
+            artifact_svc.server.build(S3(args.s3 or seaweed.url), store),  # type: ignore[union-attr]
         ]
         authenticator = Authenticator(StoreKeys(store), allows_keyless=is_loopback(args.host))
         await serve(services, settings, authenticator, on_ready=say_ready)  # type: ignore[arg-type]

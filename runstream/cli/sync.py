@@ -105,6 +105,7 @@ class _Printer(Listener):
         print(f"runstream: {directory} was not sent: {why}", file=sys.stderr, flush=True)
 
     def state(self, directory: Path, state: str, message: str, /) -> None:
-        if state == "unreachable" and message != self._trouble:
+        is_waiting = state in ("unreachable", "waiting")
+        if is_waiting and message != self._trouble:
             print(f"runstream: not sending yet: {message}", file=sys.stderr, flush=True)
-        self._trouble = message if state == "unreachable" else ""
+        self._trouble = message if is_waiting else ""

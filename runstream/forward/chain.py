@@ -50,7 +50,7 @@ class Listener:
         """A writer is left as it is."""
 
     def state(self, directory: Path, state: str, message: str, /) -> None:
-        """The way to the server: connected, unreachable or refused, for one writer."""
+        """The way to the server: connected, unreachable, waiting (for S3 to take files) or refused, for one writer."""
 
 
 class Forwarder:

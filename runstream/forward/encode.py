@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from google.protobuf import json_format
 
+from runstream.rich import row_points
 from runstream.spool.reader import Chunk
 from runstream.spool.rows import Rows
 from runstream.v1 import ingest_pb2, record_pb2
@@ -76,8 +77,9 @@ def to_record(seq: int, record: dict[str, Any]) -> record_pb2.Record:
 
 
 def batch_points(batch: ingest_pb2.Batch) -> int:
-    """Values in a batch."""
-    return sum(len(block.values) for block in batch.blocks)
+    """Values in a batch, numbers or not."""
+    rows = (row_points(record.history.json) for record in batch.records if record.HasField("history"))
+    return sum(len(block.values) for block in batch.blocks) + sum(rows)
 
 
 def _ranges(chunk: Chunk, max_points: int) -> Iterator[tuple[int, int]]:

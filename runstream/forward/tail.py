@@ -17,6 +17,7 @@ from runstream.forward.backoff import delay_s
 from runstream.forward.encode import KeyTable, batch_points, encode
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded
+from runstream.forward.uploads import UploadRefused, Uploads
 from runstream.forward.watch import Watch, Watched
 from runstream.spool.clock import later_us, wall_us
 from runstream.spool.ledger import InFlight, Ledger
@@ -81,6 +82,8 @@ class WriterTail:
         self._read_bytes = read_bytes
         self._now_us = now_us
         self._open = read_identity(directory)
+        project = f"{self._open.entity or '-'}/{self._open.project}"
+        self._uploads = Uploads(directory, project, settings.artifact_url or settings.base_url, settings.api_key)
         self._saw_time(self._open.started_us)
         self._next_virtual_seq = 0
         self._gaps = 0
@@ -130,9 +133,7 @@ class WriterTail:
             has_gone = not self.writer_is_alive()
             await self._heartbeat_if_due(stream)
             self._delete_acked(reader)  # also while nothing comes: a writer whose spool is full waits for it
-            if stream.draining:
-                await self._wait_for_acks(stream)
-                raise StreamEnded(None, "server is draining")
+            await self._leave_if_draining(stream)
             # After the look at the lock: what it wrote last is then there.
             chunk = reader.read(max_bytes=self._read_bytes(), is_final=has_gone)
             if chunk is not None:
@@ -149,11 +150,34 @@ class WriterTail:
         self._next_virtual_seq = chunk.last_seq_inclusive + 1
         if chunk.last_seq_inclusive < chunk.first_seq:
             return
+        await self._upload_files(chunk, stream)
         urgent = any("writer" in record for _, record in chunk.records)
         max_points = min(self._settings.max_batch_points, stream.opened.max_batch_points)
         for batch in encode(chunk, keys, max_points=max_points, urgent=urgent):
             self._gaps += chunk.senseless_between(batch.first_seq, batch.last_seq_inclusive)
             await self._send(stream, batch)
+
+    async def _upload_files(self, chunk: Chunk, stream: PublishStream) -> None:
+        async def meanwhile(most_s: float) -> None:
+            await self._heartbeat_if_due(stream)
+            await self._leave_if_draining(stream)
+            if self._uploads.trouble:
+                self._report("waiting", self._uploads.trouble)
+                if self._should_give_up():
+                    raise GaveUp(self._uploads.trouble)
+            await stream.wait(most_s)
+
+        try:
+            if await self._uploads.before_sending(chunk, meanwhile, stream.heard.set):
+                self._report("connected", "")
+        except UploadRefused as error:
+            self._report("refused", str(error))
+            raise GaveUp(str(error)) from error
+
+    async def _leave_if_draining(self, stream: PublishStream) -> None:
+        if stream.draining:
+            await self._wait_for_acks(stream)
+            raise StreamEnded(None, "server is draining")
 
     async def _send(self, stream: PublishStream, batch: ingest_pb2.Batch) -> None:
         while len(self.ledger.in_flight) >= max(stream.opened.max_batches_in_flight, 1):
@@ -190,6 +214,7 @@ class WriterTail:
         receipt = self.ledger.close()
         for segment in reader.finished_segments():
             segment.unlink(missing_ok=True)
+        self._uploads.close()
         return receipt
 
     async def _send_record(self, stream: PublishStream, record: record_pb2.Record) -> None:
@@ -255,6 +280,7 @@ class WriterTail:
         )
 
     def _delete_acked(self, reader: SpoolReader) -> None:
+        self._uploads.acked(self.ledger.account.acked_seq_inclusive)
         now = time.monotonic()
         if now - self._last_cleaned >= 1.0:
             self._last_cleaned = now

@@ -101,8 +101,8 @@ class Authenticator:
 
 
 def needs_key(path: str) -> bool:
-    """Whether an HTTP path is one of the API; health, metrics and the dashboard's files are open."""
-    return path.startswith(("/runstream.", "/api/")) and not path.startswith(_PREFIXES)
+    """Whether an HTTP path is one of the API or a file of a run; health, metrics and the dashboard's files are open."""
+    return path.startswith(("/runstream.", "/api/", "/files/")) and not path.startswith(_PREFIXES)
 
 
 def _key_of(authorization: str | None) -> str:

@@ -1,7 +1,8 @@
-"""Everything a run says that is not a point, as rows of ``runs``, ``run_documents``, ``writers``, ``refusals``.
+"""What a run says that is not a point, as rows of ``runs``, ``run_documents``, ``run_files``, ``writers`` …
 
-All of these tables hold under a replay: the newest ver of an attribute or row wins, and a replayed record
-has the ver it had before.
+What comes in bulk, console lines and values of history rows, has modules of its own that make whole columns.
+All of these tables hold under a replay: the newest ver of an attribute or row wins, and a replayed record has
+the ver it had before.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from runstream.store.points import Place
 from runstream.v1 import common_pb2, record_pb2
 from runstream.wire import enum_name
 
-Row = tuple[str, Mapping[str, Any]]
-"""A table's name and a row for it."""
+Row = tuple[str, Mapping[str, Any] | pa.RecordBatch]
+"""A table's name, and a row for it or many of them as columns."""
 
 _UTC_MS = pa.timestamp("ms", tz="UTC")
+_UTC_US = pa.timestamp("us", tz="UTC")
 _PLACE = [("project_id", pa.uint64()), ("run_id", pa.uint64())]
 _WRITER_PLACE = [*_PLACE, ("rank", pa.uint32()), ("attempt", pa.uint32())]
 _TEXT = pa.struct([("ver", pa.uint64()), ("value", pa.string())])
@@ -73,6 +75,29 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             ("ver", pa.uint64()),
         ]
     ),
+    "run_files": pa.schema(
+        [
+            *_WRITER_PLACE,
+            ("path", pa.string()),
+            ("size", pa.uint64()),
+            ("sha256", pa.string()),
+            ("md5", pa.string()),
+            ("media_type", pa.string()),
+            ("ver", pa.uint64()),
+        ]
+    ),
+    "alerts": pa.schema(
+        [
+            *_WRITER_PLACE,
+            ("writer", pa.string()),
+            ("seq", pa.uint64()),
+            ("ts", _UTC_US),
+            ("level", pa.string()),
+            ("title", pa.string()),
+            ("text", pa.string()),
+            ("ver", pa.uint64()),
+        ]
+    ),
 }
 
 
@@ -98,9 +123,14 @@ class WriterIdentity:
 def tables(rows: Iterable[Row]) -> dict[str, pa.Table]:
     """Rows grouped by table, as Arrow."""
     grouped: dict[str, list[Mapping[str, Any]]] = {}
+    columns: dict[str, list[pa.RecordBatch]] = {}
     for table, row in rows:
-        grouped.setdefault(table, []).append(row)
-    return {table: pa.Table.from_pylist(list(group), SCHEMAS[table]) for table, group in grouped.items()}
+        if isinstance(row, pa.RecordBatch):
+            columns.setdefault(table, []).append(row)
+        else:
+            grouped.setdefault(table, []).append(row)
+    made = {table: pa.Table.from_batches(batches) for table, batches in columns.items()}
+    return made | {table: pa.Table.from_pylist(group, SCHEMAS[table]) for table, group in grouped.items()}
 
 
 def run_row(who: WriterIdentity, info: record_pb2.RunInfo | None = None, time_us: int = 0) -> Row:
@@ -126,7 +156,7 @@ def run_row(who: WriterIdentity, info: record_pb2.RunInfo | None = None, time_us
 
 
 def document_row(who: WriterIdentity, kind: str, doc: str, text: str, time_us: int) -> Row:
-    """A whole config or summary; ``doc`` is JSON that ClickHouse can parse, ``text`` what is given back."""
+    """A whole document; ``doc`` is JSON that ClickHouse can parse, ``text`` what is given back."""
     return "run_documents", {**who.writer_place(), "kind": kind, "doc": doc, "text": text, "ver": time_us}
 
 
@@ -174,5 +204,33 @@ def refusal_row(
         "field": field,
         "message": message,
         "count": count,
+        "ver": seq,
+    }
+
+
+def file_row(who: WriterIdentity, file: record_pb2.RunFile, time_us: int) -> Row:
+    """A file of the run; its bytes are a blob of the project."""
+    return "run_files", {
+        **who.writer_place(),
+        "path": file.path,
+        "size": file.size,
+        "sha256": file.sha256,
+        "md5": file.md5,
+        "media_type": file.media_type or "application/octet-stream",
+        "ver": time_us,
+    }
+
+
+def alert_row(who: WriterIdentity, seq: int, alert: record_pb2.Alert, time_us: int) -> Row:
+    """A word to people."""
+    level = alert.level or record_pb2.Alert.LEVEL_INFO
+    return "alerts", {
+        **who.writer_place(),
+        "writer": who.writer,
+        "seq": seq,
+        "ts": time_us,
+        "level": record_pb2.Alert.Level.Name(level).removeprefix("LEVEL_").lower(),
+        "title": alert.title,
+        "text": alert.text,
         "ver": seq,
     }

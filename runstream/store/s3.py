@@ -5,10 +5,11 @@ The one primitive that decides races between replicas (I11) is the put that only
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import boto3
 from botocore.client import Config
@@ -64,6 +65,10 @@ class S3:
             if _status(error) != 404:
                 raise _translated(error, self.bucket) from error
             self._call(self.bucket, "create_bucket", Bucket=self.bucket)
+            # Browsers read files of runs from here. The right to do so is in each URL's signature, so any page may.
+            rule = {"AllowedMethods": ["GET", "HEAD"], "AllowedOrigins": ["*"], "AllowedHeaders": ["*"]}
+            with contextlib.suppress(ClientError, BotoCoreError):  # not every S3 has rules
+                self._client.put_bucket_cors(Bucket=self.bucket, CORSConfiguration={"CORSRules": [rule]})
         except BotoCoreError as error:
             raise _unavailable(error) from error
 
@@ -119,12 +124,14 @@ class S3:
         )
         return str(url), {"Content-Length": str(size)}
 
-    def presigned_get(self, key: str) -> str:
-        """A URL to get an object from, good for an hour."""
-        url = self._signer.generate_presigned_url(
-            "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=PRESIGNED_S
-        )
-        return str(url)
+    def presigned_get(self, key: str, *, media_type: str = "", file_name: str = "") -> str:
+        """A URL to get an object from, good for an hour; S3 answers with this type and name if they are given."""
+        params = {"Bucket": self.bucket, "Key": key}
+        if media_type:
+            params["ResponseContentType"] = media_type
+        if file_name:
+            params["ResponseContentDisposition"] = f"inline; filename*=UTF-8''{quote(file_name, safe='')}"
+        return str(self._signer.generate_presigned_url("get_object", Params=params, ExpiresIn=PRESIGNED_S))
 
     def ping(self) -> bool:
         """Whether the bucket answers."""

@@ -6,6 +6,8 @@ Versioned files. Bytes go between client and S3 by presigned URL and never pass 
   PlanUploads(digests) → URLs of the missing blobs;  client PUTs;  CommitVersion(manifest) → v0, v1, …
   GetVersion(name:alias) → manifest + URLs;  client GETs and checks the digests
 
+Files of runs are blobs too; their paths are in ClickHouse. GET /files/<entity>/<project>/<run>/<path> leads to one.
+
 Every method answers gRPC and POST /runstream.v1.ArtifactService/<Method> with proto3 JSON.
 """
 
@@ -413,3 +415,88 @@ class ListVersionsResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "versions", b"versions"]) -> None: ...
 
 Global___ListVersionsResponse: typing_extensions.TypeAlias = ListVersionsResponse
+
+@typing.final
+class GetFileLinksRequest(google.protobuf.message.Message):
+    """Asks for URLs of a run's files."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: builtins.int
+    PATHS_FIELD_NUMBER: builtins.int
+    run: builtins.str
+    """Run, entity/project/run."""
+    @property
+    def paths(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Paths in the run, 1 to 1000."""
+
+    def __init__(
+        self,
+        *,
+        run: builtins.str = ...,
+        paths: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["paths", b"paths", "run", b"run"]) -> None: ...
+
+Global___GetFileLinksRequest: typing_extensions.TypeAlias = GetFileLinksRequest
+
+@typing.final
+class GetFileLinksResponse(google.protobuf.message.Message):
+    """Where to read files."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LINKS_FIELD_NUMBER: builtins.int
+    @property
+    def links(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FileLink]:
+        """One for each path that the run has, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        links: collections.abc.Iterable[Global___FileLink] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["links", b"links"]) -> None: ...
+
+Global___GetFileLinksResponse: typing_extensions.TypeAlias = GetFileLinksResponse
+
+@typing.final
+class FileLink(google.protobuf.message.Message):
+    """A file of a run to read."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: builtins.int
+    URL_FIELD_NUMBER: builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    SHA256_FIELD_NUMBER: builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """Path in the run."""
+    url: builtins.str
+    """URL to GET it from; answers with the file's media type."""
+    media_type: builtins.str
+    """Media type."""
+    size: builtins.int
+    """Size, bytes."""
+    sha256: builtins.str
+    """SHA-256 of the content."""
+    @property
+    def expire_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the URL stops working."""
+
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+        url: builtins.str = ...,
+        media_type: builtins.str = ...,
+        size: builtins.int = ...,
+        sha256: builtins.str = ...,
+        expire_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["expire_time", b"expire_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["expire_time", b"expire_time", "media_type", b"media_type", "path", b"path", "sha256", b"sha256", "size", b"size", "url", b"url"]) -> None: ...
+
+Global___FileLink: typing_extensions.TypeAlias = FileLink

@@ -55,6 +55,11 @@ class ArtifactServiceStub(object):
                 request_serializer=runstream_dot_v1_dot_artifact__pb2.ListVersionsRequest.SerializeToString,
                 response_deserializer=runstream_dot_v1_dot_artifact__pb2.ListVersionsResponse.FromString,
                 _registered_method=True)
+        self.GetFileLinks = channel.unary_unary(
+                '/runstream.v1.ArtifactService/GetFileLinks',
+                request_serializer=runstream_dot_v1_dot_artifact__pb2.GetFileLinksRequest.SerializeToString,
+                response_deserializer=runstream_dot_v1_dot_artifact__pb2.GetFileLinksResponse.FromString,
+                _registered_method=True)
 
 
 class ArtifactServiceServicer(object):
@@ -89,6 +94,13 @@ class ArtifactServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetFileLinks(self, request, context):
+        """Returns URLs to read files of a run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ArtifactServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_ArtifactServiceServicer_to_server(servicer, server):
                     servicer.ListVersions,
                     request_deserializer=runstream_dot_v1_dot_artifact__pb2.ListVersionsRequest.FromString,
                     response_serializer=runstream_dot_v1_dot_artifact__pb2.ListVersionsResponse.SerializeToString,
+            ),
+            'GetFileLinks': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFileLinks,
+                    request_deserializer=runstream_dot_v1_dot_artifact__pb2.GetFileLinksRequest.FromString,
+                    response_serializer=runstream_dot_v1_dot_artifact__pb2.GetFileLinksResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class ArtifactService(object):
             '/runstream.v1.ArtifactService/ListVersions',
             runstream_dot_v1_dot_artifact__pb2.ListVersionsRequest.SerializeToString,
             runstream_dot_v1_dot_artifact__pb2.ListVersionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFileLinks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstream.v1.ArtifactService/GetFileLinks',
+            runstream_dot_v1_dot_artifact__pb2.GetFileLinksRequest.SerializeToString,
+            runstream_dot_v1_dot_artifact__pb2.GetFileLinksResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,8 @@ Versioned files. Bytes go between client and S3 by presigned URL and never pass 
   PlanUploads(digests) → URLs of the missing blobs;  client PUTs;  CommitVersion(manifest) → v0, v1, …
   GetVersion(name:alias) → manifest + URLs;  client GETs and checks the digests
 
+Files of runs are blobs too; their paths are in ClickHouse. GET /files/<entity>/<project>/<run>/<path> leads to one.
+
 Every method answers gRPC and POST /runstream.v1.ArtifactService/<Method> with proto3 JSON.
 """
 
@@ -95,7 +97,23 @@ _ArtifactServiceListVersionsType = typing_extensions.TypeVar(
     ],
 )
 
-class ArtifactServiceStub(typing.Generic[_ArtifactServicePlanUploadsType, _ArtifactServiceCommitVersionType, _ArtifactServiceGetVersionType, _ArtifactServiceListVersionsType]):
+_ArtifactServiceGetFileLinksType = typing_extensions.TypeVar(
+    '_ArtifactServiceGetFileLinksType',
+    grpc.UnaryUnaryMultiCallable[
+        runstream.v1.artifact_pb2.GetFileLinksRequest,
+        runstream.v1.artifact_pb2.GetFileLinksResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.artifact_pb2.GetFileLinksRequest,
+        runstream.v1.artifact_pb2.GetFileLinksResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        runstream.v1.artifact_pb2.GetFileLinksRequest,
+        runstream.v1.artifact_pb2.GetFileLinksResponse,
+    ],
+)
+
+class ArtifactServiceStub(typing.Generic[_ArtifactServicePlanUploadsType, _ArtifactServiceCommitVersionType, _ArtifactServiceGetVersionType, _ArtifactServiceListVersionsType, _ArtifactServiceGetFileLinksType]):
     """Keeps versions of data sets and models."""
 
     @typing.overload
@@ -115,6 +133,10 @@ class ArtifactServiceStub(typing.Generic[_ArtifactServicePlanUploadsType, _Artif
         grpc.UnaryUnaryMultiCallable[
             runstream.v1.artifact_pb2.ListVersionsRequest,
             runstream.v1.artifact_pb2.ListVersionsResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            runstream.v1.artifact_pb2.GetFileLinksRequest,
+            runstream.v1.artifact_pb2.GetFileLinksResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -136,6 +158,10 @@ class ArtifactServiceStub(typing.Generic[_ArtifactServicePlanUploadsType, _Artif
             runstream.v1.artifact_pb2.ListVersionsRequest,
             runstream.v1.artifact_pb2.ListVersionsResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            runstream.v1.artifact_pb2.GetFileLinksRequest,
+            runstream.v1.artifact_pb2.GetFileLinksResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     PlanUploads: _ArtifactServicePlanUploadsType
@@ -149,6 +175,9 @@ class ArtifactServiceStub(typing.Generic[_ArtifactServicePlanUploadsType, _Artif
 
     ListVersions: _ArtifactServiceListVersionsType
     """Lists versions of a collection, newest first."""
+
+    GetFileLinks: _ArtifactServiceGetFileLinksType
+    """Returns URLs to read files of a run."""
 
 ArtifactServiceAsyncStub: typing_extensions.TypeAlias = ArtifactServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -166,6 +195,10 @@ ArtifactServiceAsyncStub: typing_extensions.TypeAlias = ArtifactServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         runstream.v1.artifact_pb2.ListVersionsRequest,
         runstream.v1.artifact_pb2.ListVersionsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.artifact_pb2.GetFileLinksRequest,
+        runstream.v1.artifact_pb2.GetFileLinksResponse,
     ],
 ]
 
@@ -203,5 +236,13 @@ class ArtifactServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[runstream.v1.artifact_pb2.ListVersionsResponse, collections.abc.Awaitable[runstream.v1.artifact_pb2.ListVersionsResponse]]:
         """Lists versions of a collection, newest first."""
+
+    @abc.abstractmethod
+    def GetFileLinks(
+        self,
+        request: runstream.v1.artifact_pb2.GetFileLinksRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runstream.v1.artifact_pb2.GetFileLinksResponse, collections.abc.Awaitable[runstream.v1.artifact_pb2.GetFileLinksResponse]]:
+        """Returns URLs to read files of a run."""
 
 def add_ArtifactServiceServicer_to_server(servicer: ArtifactServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

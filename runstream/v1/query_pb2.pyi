@@ -242,7 +242,9 @@ class Run(google.protobuf.message.Message):
     @property
     def summary(self) -> google.protobuf.struct_pb2.Struct:
         """Summary: latest value of each key of the lowest rank that logged it, under what run.summary set. Non-finite
-        numbers are the strings "NaN", "Infinity" and "-Infinity".
+        numbers are the strings "NaN", "Infinity" and "-Infinity". A key whose metric definition has a summary is an
+        object instead, such as {"min": 0.1, "last": 0.2}, over what is valid now of the lowest rank; mean is given by
+        GetRun only. Values that are no numbers are given up to 4096 bytes of JSON.
         """
 
     def __init__(
@@ -295,6 +297,14 @@ class GetRunResponse(google.protobuf.message.Message):
     RUN_FIELD_NUMBER: builtins.int
     WRITERS_FIELD_NUMBER: builtins.int
     REFUSALS_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
+    METRICS_FIELD_NUMBER: builtins.int
+    FILE_COUNT_FIELD_NUMBER: builtins.int
+    ALERT_COUNT_FIELD_NUMBER: builtins.int
+    file_count: builtins.int
+    """Number of files."""
+    alert_count: builtins.int
+    """Number of alerts."""
     @property
     def run(self) -> Global___Run:
         """The run."""
@@ -307,15 +317,27 @@ class GetRunResponse(google.protobuf.message.Message):
     def refusals(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RefusalSummary]:
         """What was refused, at most 1000."""
 
+    @property
+    def metadata(self) -> google.protobuf.struct_pb2.Struct:
+        """Where it ran, as said by the lowest rank: host, python, command line, git, requirements, hardware."""
+
+    @property
+    def metrics(self) -> google.protobuf.struct_pb2.Struct:
+        """Metric definitions: name or glob to stepMetric, summary, goal and hidden; see Document.KIND_METRICS."""
+
     def __init__(
         self,
         *,
         run: Global___Run | None = ...,
         writers: collections.abc.Iterable[Global___Writer] | None = ...,
         refusals: collections.abc.Iterable[Global___RefusalSummary] | None = ...,
+        metadata: google.protobuf.struct_pb2.Struct | None = ...,
+        metrics: google.protobuf.struct_pb2.Struct | None = ...,
+        file_count: builtins.int = ...,
+        alert_count: builtins.int = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["run", b"run"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["refusals", b"refusals", "run", b"run", "writers", b"writers"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["metadata", b"metadata", "metrics", b"metrics", "run", b"run"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["alert_count", b"alert_count", "file_count", b"file_count", "metadata", b"metadata", "metrics", b"metrics", "refusals", b"refusals", "run", b"run", "writers", b"writers"]) -> None: ...
 
 Global___GetRunResponse: typing_extensions.TypeAlias = GetRunResponse
 
@@ -454,27 +476,67 @@ Global___ListKeysRequest: typing_extensions.TypeAlias = ListKeysRequest
 
 @typing.final
 class ListKeysResponse(google.protobuf.message.Message):
-    """A page of keys."""
+    """A page of keys: names of numbers and of other values, paged together."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     KEYS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    RICH_KEYS_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
     """Token of the next page; empty if this is the last."""
     @property
     def keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
-        """Keys by name."""
+        """Keys that have numbers, by name."""
+
+    @property
+    def rich_keys(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___RichKey]:
+        """Keys that have other values, by name; a key may be in both."""
 
     def __init__(
         self,
         *,
         keys: collections.abc.Iterable[builtins.str] | None = ...,
         next_page_token: builtins.str = ...,
+        rich_keys: collections.abc.Iterable[Global___RichKey] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["keys", b"keys", "next_page_token", b"next_page_token"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["keys", b"keys", "next_page_token", b"next_page_token", "rich_keys", b"rich_keys"]) -> None: ...
 
 Global___ListKeysResponse: typing_extensions.TypeAlias = ListKeysResponse
+
+@typing.final
+class RichKey(google.protobuf.message.Message):
+    """A key that has values which are no numbers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    TYPES_FIELD_NUMBER: builtins.int
+    MIN_STEP_FIELD_NUMBER: builtins.int
+    MAX_STEP_FIELD_NUMBER: builtins.int
+    key: builtins.str
+    """The key."""
+    min_step: builtins.int
+    """First step that has one."""
+    max_step: builtins.int
+    """Last step that has one."""
+    @property
+    def types(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Types of its values, by name: null, bool, number, string, list, object, or the "_type" of media such as
+        image-file, with "[]" behind it for lists of them.
+        """
+
+    def __init__(
+        self,
+        *,
+        key: builtins.str = ...,
+        types: collections.abc.Iterable[builtins.str] | None = ...,
+        min_step: builtins.int = ...,
+        max_step: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key", "max_step", b"max_step", "min_step", b"min_step", "types", b"types"]) -> None: ...
+
+Global___RichKey: typing_extensions.TypeAlias = RichKey
 
 @typing.final
 class GetHistoryRequest(google.protobuf.message.Message):
@@ -732,3 +794,473 @@ class LatestValue(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["key", b"key", "rank", b"rank", "run", b"run", "step", b"step", "timestamp_ms", b"timestamp_ms", "value", b"value"]) -> None: ...
 
 Global___LatestValue: typing_extensions.TypeAlias = LatestValue
+
+@typing.final
+class GetHistoryValuesRequest(google.protobuf.message.Message):
+    """Asks for values that are no numbers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: builtins.int
+    KEYS_FIELD_NUMBER: builtins.int
+    FROM_STEP_INCLUSIVE_FIELD_NUMBER: builtins.int
+    TO_STEP_EXCLUSIVE_FIELD_NUMBER: builtins.int
+    RANKS_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    from_step_inclusive: builtins.int
+    """First step wanted; absent means from the start."""
+    to_step_exclusive: builtins.int
+    """First step not wanted any more; absent means to the end."""
+    attempt: builtins.int
+    """An attempt to read as it was; absent means what is valid now, as in GetHistory."""
+    page_size: builtins.int
+    """Most values to return, 1 to 10000; 0 means 1000. A page ends earlier at about 16 MiB."""
+    page_token: builtins.str
+    """Token of the page before; empty means the first page."""
+    @property
+    def runs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Runs, entity/project/run, 1 to 1000."""
+
+    @property
+    def keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Keys, 1 to 1000."""
+
+    @property
+    def ranks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Ranks wanted; empty means all."""
+
+    def __init__(
+        self,
+        *,
+        runs: collections.abc.Iterable[builtins.str] | None = ...,
+        keys: collections.abc.Iterable[builtins.str] | None = ...,
+        from_step_inclusive: builtins.int | None = ...,
+        to_step_exclusive: builtins.int | None = ...,
+        ranks: collections.abc.Iterable[builtins.int] | None = ...,
+        attempt: builtins.int | None = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_attempt", b"_attempt", "_from_step_inclusive", b"_from_step_inclusive", "_to_step_exclusive", b"_to_step_exclusive", "attempt", b"attempt", "from_step_inclusive", b"from_step_inclusive", "to_step_exclusive", b"to_step_exclusive"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_attempt", b"_attempt", "_from_step_inclusive", b"_from_step_inclusive", "_to_step_exclusive", b"_to_step_exclusive", "attempt", b"attempt", "from_step_inclusive", b"from_step_inclusive", "keys", b"keys", "page_size", b"page_size", "page_token", b"page_token", "ranks", b"ranks", "runs", b"runs", "to_step_exclusive", b"to_step_exclusive"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_attempt", b"_attempt"]) -> typing.Literal["attempt"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_from_step_inclusive", b"_from_step_inclusive"]) -> typing.Literal["from_step_inclusive"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_to_step_exclusive", b"_to_step_exclusive"]) -> typing.Literal["to_step_exclusive"] | None: ...
+
+Global___GetHistoryValuesRequest: typing_extensions.TypeAlias = GetHistoryValuesRequest
+
+@typing.final
+class GetHistoryValuesResponse(google.protobuf.message.Message):
+    """A page of values."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Token of the next page; empty if this is the last."""
+    @property
+    def values(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___HistoryValue]:
+        """Values by run in the order of the request, then by key, step and rank."""
+
+    def __init__(
+        self,
+        *,
+        values: collections.abc.Iterable[Global___HistoryValue] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["next_page_token", b"next_page_token", "values", b"values"]) -> None: ...
+
+Global___GetHistoryValuesResponse: typing_extensions.TypeAlias = GetHistoryValuesResponse
+
+@typing.final
+class HistoryValue(google.protobuf.message.Message):
+    """A value that is no number."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: builtins.int
+    KEY_FIELD_NUMBER: builtins.int
+    STEP_FIELD_NUMBER: builtins.int
+    RANK_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    TIMESTAMP_MS_FIELD_NUMBER: builtins.int
+    TYPE_FIELD_NUMBER: builtins.int
+    JSON_FIELD_NUMBER: builtins.int
+    URLS_FIELD_NUMBER: builtins.int
+    run: builtins.str
+    """Run, entity/project/run, as it was asked for."""
+    key: builtins.str
+    """Key."""
+    step: builtins.int
+    """Step."""
+    rank: builtins.int
+    """Rank."""
+    attempt: builtins.int
+    """Attempt that wrote it."""
+    timestamp_ms: builtins.int
+    """Time, milliseconds since 1970 UTC."""
+    type: builtins.str
+    """Type, as in RichKey."""
+    json: builtins.str
+    """The value as JSON."""
+    @property
+    def urls(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Where to GET the file of a media object, from the server's base URL: /files/entity/project/run/path. For a list
+        of media one for each, in its order.
+        """
+
+    def __init__(
+        self,
+        *,
+        run: builtins.str = ...,
+        key: builtins.str = ...,
+        step: builtins.int = ...,
+        rank: builtins.int = ...,
+        attempt: builtins.int = ...,
+        timestamp_ms: builtins.int = ...,
+        type: builtins.str = ...,
+        json: builtins.str = ...,
+        urls: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "json", b"json", "key", b"key", "rank", b"rank", "run", b"run", "step", b"step", "timestamp_ms", b"timestamp_ms", "type", b"type", "urls", b"urls"]) -> None: ...
+
+Global___HistoryValue: typing_extensions.TypeAlias = HistoryValue
+
+@typing.final
+class GetConsoleRequest(google.protobuf.message.Message):
+    """Asks for lines of output."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: builtins.int
+    RANKS_FIELD_NUMBER: builtins.int
+    FROM_LINE_INCLUSIVE_FIELD_NUMBER: builtins.int
+    TAIL_FIELD_NUMBER: builtins.int
+    CONTAINS_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    run: builtins.str
+    """Run, entity/project/run."""
+    from_line_inclusive: builtins.int
+    """First line number wanted of each writer; absent means from the start."""
+    tail: builtins.int
+    """Only the last so many lines of each rank, 1 to 10000; 0 means all, page by page."""
+    contains: builtins.str
+    """Only lines that contain this, whatever the case."""
+    attempt: builtins.int
+    """Only this attempt; absent means all."""
+    page_size: builtins.int
+    """Most lines to return, 1 to 10000; 0 means 1000."""
+    page_token: builtins.str
+    """Token of the page before; empty means the first page. Not with tail."""
+    @property
+    def ranks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Ranks wanted; empty means all."""
+
+    def __init__(
+        self,
+        *,
+        run: builtins.str = ...,
+        ranks: collections.abc.Iterable[builtins.int] | None = ...,
+        from_line_inclusive: builtins.int | None = ...,
+        tail: builtins.int = ...,
+        contains: builtins.str = ...,
+        attempt: builtins.int | None = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_attempt", b"_attempt", "_from_line_inclusive", b"_from_line_inclusive", "attempt", b"attempt", "from_line_inclusive", b"from_line_inclusive"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_attempt", b"_attempt", "_from_line_inclusive", b"_from_line_inclusive", "attempt", b"attempt", "contains", b"contains", "from_line_inclusive", b"from_line_inclusive", "page_size", b"page_size", "page_token", b"page_token", "ranks", b"ranks", "run", b"run", "tail", b"tail"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_attempt", b"_attempt"]) -> typing.Literal["attempt"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_from_line_inclusive", b"_from_line_inclusive"]) -> typing.Literal["from_line_inclusive"] | None: ...
+
+Global___GetConsoleRequest: typing_extensions.TypeAlias = GetConsoleRequest
+
+@typing.final
+class GetConsoleResponse(google.protobuf.message.Message):
+    """Lines of output."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LINES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    RANKS_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Token of the next page; empty if this is the last, and with tail."""
+    @property
+    def lines(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___OutputLine]:
+        """Lines by attempt, rank, writer and number."""
+
+    @property
+    def ranks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """Ranks that have output, at most 4096."""
+
+    def __init__(
+        self,
+        *,
+        lines: collections.abc.Iterable[Global___OutputLine] | None = ...,
+        next_page_token: builtins.str = ...,
+        ranks: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lines", b"lines", "next_page_token", b"next_page_token", "ranks", b"ranks"]) -> None: ...
+
+Global___GetConsoleResponse: typing_extensions.TypeAlias = GetConsoleResponse
+
+@typing.final
+class OutputLine(google.protobuf.message.Message):
+    """A line of output."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RANK_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    WRITER_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
+    TIME_US_FIELD_NUMBER: builtins.int
+    IS_STDERR_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    rank: builtins.int
+    """Rank."""
+    attempt: builtins.int
+    """Attempt."""
+    writer: builtins.str
+    """Writer."""
+    number: builtins.int
+    """Number of the line in the writer's output."""
+    time_us: builtins.int
+    """When it was written last, microseconds since 1970 UTC."""
+    is_stderr: builtins.bool
+    """Whether it went to standard error."""
+    text: builtins.str
+    """The text, perhaps with terminal control sequences."""
+    def __init__(
+        self,
+        *,
+        rank: builtins.int = ...,
+        attempt: builtins.int = ...,
+        writer: builtins.str = ...,
+        number: builtins.int = ...,
+        time_us: builtins.int = ...,
+        is_stderr: builtins.bool = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "is_stderr", b"is_stderr", "number", b"number", "rank", b"rank", "text", b"text", "time_us", b"time_us", "writer", b"writer"]) -> None: ...
+
+Global___OutputLine: typing_extensions.TypeAlias = OutputLine
+
+@typing.final
+class ListFilesRequest(google.protobuf.message.Message):
+    """Asks for files."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: builtins.int
+    PREFIX_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    run: builtins.str
+    """Run, entity/project/run."""
+    prefix: builtins.str
+    """Only paths that begin with this."""
+    page_size: builtins.int
+    """Most files to return, 1 to 10000; 0 means 1000."""
+    page_token: builtins.str
+    """Token of the page before; empty means the first page."""
+    def __init__(
+        self,
+        *,
+        run: builtins.str = ...,
+        prefix: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "prefix", b"prefix", "run", b"run"]) -> None: ...
+
+Global___ListFilesRequest: typing_extensions.TypeAlias = ListFilesRequest
+
+@typing.final
+class ListFilesResponse(google.protobuf.message.Message):
+    """A page of files."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    FILES_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Token of the next page; empty if this is the last."""
+    @property
+    def files(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___FileInfo]:
+        """The files, by path."""
+
+    def __init__(
+        self,
+        *,
+        files: collections.abc.Iterable[Global___FileInfo] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["files", b"files", "next_page_token", b"next_page_token"]) -> None: ...
+
+Global___ListFilesResponse: typing_extensions.TypeAlias = ListFilesResponse
+
+@typing.final
+class FileInfo(google.protobuf.message.Message):
+    """A file of a run."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    SHA256_FIELD_NUMBER: builtins.int
+    MD5_FIELD_NUMBER: builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: builtins.int
+    RANK_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    UPDATE_TIME_FIELD_NUMBER: builtins.int
+    URL_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """Path in the run."""
+    size: builtins.int
+    """Size, bytes."""
+    sha256: builtins.str
+    """SHA-256 of the content."""
+    md5: builtins.str
+    """MD5 of the content, or empty."""
+    media_type: builtins.str
+    """Media type."""
+    rank: builtins.int
+    """Rank that said it."""
+    attempt: builtins.int
+    """Attempt that said it."""
+    url: builtins.str
+    """Where to GET it, from the server's base URL: /files/entity/project/run/path."""
+    @property
+    def update_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was said."""
+
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+        size: builtins.int = ...,
+        sha256: builtins.str = ...,
+        md5: builtins.str = ...,
+        media_type: builtins.str = ...,
+        rank: builtins.int = ...,
+        attempt: builtins.int = ...,
+        update_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        url: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["update_time", b"update_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "md5", b"md5", "media_type", b"media_type", "path", b"path", "rank", b"rank", "sha256", b"sha256", "size", b"size", "update_time", b"update_time", "url", b"url"]) -> None: ...
+
+Global___FileInfo: typing_extensions.TypeAlias = FileInfo
+
+@typing.final
+class ListAlertsRequest(google.protobuf.message.Message):
+    """Asks for alerts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUNS_FIELD_NUMBER: builtins.int
+    PROJECT_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    project: builtins.str
+    """Project, entity/project; needed if runs is empty."""
+    page_size: builtins.int
+    """Most alerts to return, 1 to 1000; 0 means 100."""
+    page_token: builtins.str
+    """Token of the page before; empty means the first page."""
+    @property
+    def runs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Runs, entity/project/run, at most 1000; empty means all runs of project."""
+
+    def __init__(
+        self,
+        *,
+        runs: collections.abc.Iterable[builtins.str] | None = ...,
+        project: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["page_size", b"page_size", "page_token", b"page_token", "project", b"project", "runs", b"runs"]) -> None: ...
+
+Global___ListAlertsRequest: typing_extensions.TypeAlias = ListAlertsRequest
+
+@typing.final
+class ListAlertsResponse(google.protobuf.message.Message):
+    """A page of alerts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Token of the next page; empty if this is the last."""
+    @property
+    def alerts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AlertInfo]:
+        """The alerts, newest first."""
+
+    def __init__(
+        self,
+        *,
+        alerts: collections.abc.Iterable[Global___AlertInfo] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alerts", b"alerts", "next_page_token", b"next_page_token"]) -> None: ...
+
+Global___ListAlertsResponse: typing_extensions.TypeAlias = ListAlertsResponse
+
+@typing.final
+class AlertInfo(google.protobuf.message.Message):
+    """A word to people."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: builtins.int
+    RANK_FIELD_NUMBER: builtins.int
+    ATTEMPT_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    LEVEL_FIELD_NUMBER: builtins.int
+    TITLE_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    run: builtins.str
+    """Run, entity/project/run."""
+    rank: builtins.int
+    """Rank that said it."""
+    attempt: builtins.int
+    """Attempt that said it."""
+    level: builtins.str
+    """How bad it is: info, warn or error."""
+    title: builtins.str
+    """Title."""
+    text: builtins.str
+    """Text."""
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was said."""
+
+    def __init__(
+        self,
+        *,
+        run: builtins.str = ...,
+        rank: builtins.int = ...,
+        attempt: builtins.int = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        level: builtins.str = ...,
+        title: builtins.str = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "create_time", b"create_time", "level", b"level", "rank", b"rank", "run", b"run", "text", b"text", "title", b"title"]) -> None: ...
+
+Global___AlertInfo: typing_extensions.TypeAlias = AlertInfo

@@ -65,6 +65,26 @@ class QueryServiceStub(object):
                 request_serializer=runstream_dot_v1_dot_query__pb2.GetLatestRequest.SerializeToString,
                 response_deserializer=runstream_dot_v1_dot_query__pb2.GetLatestResponse.FromString,
                 _registered_method=True)
+        self.GetHistoryValues = channel.unary_unary(
+                '/runstream.v1.QueryService/GetHistoryValues',
+                request_serializer=runstream_dot_v1_dot_query__pb2.GetHistoryValuesRequest.SerializeToString,
+                response_deserializer=runstream_dot_v1_dot_query__pb2.GetHistoryValuesResponse.FromString,
+                _registered_method=True)
+        self.GetConsole = channel.unary_unary(
+                '/runstream.v1.QueryService/GetConsole',
+                request_serializer=runstream_dot_v1_dot_query__pb2.GetConsoleRequest.SerializeToString,
+                response_deserializer=runstream_dot_v1_dot_query__pb2.GetConsoleResponse.FromString,
+                _registered_method=True)
+        self.ListFiles = channel.unary_unary(
+                '/runstream.v1.QueryService/ListFiles',
+                request_serializer=runstream_dot_v1_dot_query__pb2.ListFilesRequest.SerializeToString,
+                response_deserializer=runstream_dot_v1_dot_query__pb2.ListFilesResponse.FromString,
+                _registered_method=True)
+        self.ListAlerts = channel.unary_unary(
+                '/runstream.v1.QueryService/ListAlerts',
+                request_serializer=runstream_dot_v1_dot_query__pb2.ListAlertsRequest.SerializeToString,
+                response_deserializer=runstream_dot_v1_dot_query__pb2.ListAlertsResponse.FromString,
+                _registered_method=True)
 
 
 class QueryServiceServicer(object):
@@ -113,6 +133,34 @@ class QueryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetHistoryValues(self, request, context):
+        """Returns the values of keys over runs that are no numbers: strings, lists, objects, media.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetConsole(self, request, context):
+        """Returns lines of a run's output.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFiles(self, request, context):
+        """Lists a run's files, by path.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAlerts(self, request, context):
+        """Lists alerts of runs, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_QueryServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -145,6 +193,26 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.GetLatest,
                     request_deserializer=runstream_dot_v1_dot_query__pb2.GetLatestRequest.FromString,
                     response_serializer=runstream_dot_v1_dot_query__pb2.GetLatestResponse.SerializeToString,
+            ),
+            'GetHistoryValues': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetHistoryValues,
+                    request_deserializer=runstream_dot_v1_dot_query__pb2.GetHistoryValuesRequest.FromString,
+                    response_serializer=runstream_dot_v1_dot_query__pb2.GetHistoryValuesResponse.SerializeToString,
+            ),
+            'GetConsole': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetConsole,
+                    request_deserializer=runstream_dot_v1_dot_query__pb2.GetConsoleRequest.FromString,
+                    response_serializer=runstream_dot_v1_dot_query__pb2.GetConsoleResponse.SerializeToString,
+            ),
+            'ListFiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFiles,
+                    request_deserializer=runstream_dot_v1_dot_query__pb2.ListFilesRequest.FromString,
+                    response_serializer=runstream_dot_v1_dot_query__pb2.ListFilesResponse.SerializeToString,
+            ),
+            'ListAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlerts,
+                    request_deserializer=runstream_dot_v1_dot_query__pb2.ListAlertsRequest.FromString,
+                    response_serializer=runstream_dot_v1_dot_query__pb2.ListAlertsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -310,6 +378,114 @@ class QueryService(object):
             '/runstream.v1.QueryService/GetLatest',
             runstream_dot_v1_dot_query__pb2.GetLatestRequest.SerializeToString,
             runstream_dot_v1_dot_query__pb2.GetLatestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetHistoryValues(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstream.v1.QueryService/GetHistoryValues',
+            runstream_dot_v1_dot_query__pb2.GetHistoryValuesRequest.SerializeToString,
+            runstream_dot_v1_dot_query__pb2.GetHistoryValuesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetConsole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstream.v1.QueryService/GetConsole',
+            runstream_dot_v1_dot_query__pb2.GetConsoleRequest.SerializeToString,
+            runstream_dot_v1_dot_query__pb2.GetConsoleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstream.v1.QueryService/ListFiles',
+            runstream_dot_v1_dot_query__pb2.ListFilesRequest.SerializeToString,
+            runstream_dot_v1_dot_query__pb2.ListFilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/runstream.v1.QueryService/ListAlerts',
+            runstream_dot_v1_dot_query__pb2.ListAlertsRequest.SerializeToString,
+            runstream_dot_v1_dot_query__pb2.ListAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

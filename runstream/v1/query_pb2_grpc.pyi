@@ -125,7 +125,71 @@ _QueryServiceGetLatestType = typing_extensions.TypeVar(
     ],
 )
 
-class QueryServiceStub(typing.Generic[_QueryServiceListProjectsType, _QueryServiceListRunsType, _QueryServiceGetRunType, _QueryServiceListKeysType, _QueryServiceGetHistoryType, _QueryServiceGetLatestType]):
+_QueryServiceGetHistoryValuesType = typing_extensions.TypeVar(
+    '_QueryServiceGetHistoryValuesType',
+    grpc.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.GetHistoryValuesRequest,
+        runstream.v1.query_pb2.GetHistoryValuesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.GetHistoryValuesRequest,
+        runstream.v1.query_pb2.GetHistoryValuesResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.GetHistoryValuesRequest,
+        runstream.v1.query_pb2.GetHistoryValuesResponse,
+    ],
+)
+
+_QueryServiceGetConsoleType = typing_extensions.TypeVar(
+    '_QueryServiceGetConsoleType',
+    grpc.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.GetConsoleRequest,
+        runstream.v1.query_pb2.GetConsoleResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.GetConsoleRequest,
+        runstream.v1.query_pb2.GetConsoleResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.GetConsoleRequest,
+        runstream.v1.query_pb2.GetConsoleResponse,
+    ],
+)
+
+_QueryServiceListFilesType = typing_extensions.TypeVar(
+    '_QueryServiceListFilesType',
+    grpc.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.ListFilesRequest,
+        runstream.v1.query_pb2.ListFilesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.ListFilesRequest,
+        runstream.v1.query_pb2.ListFilesResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.ListFilesRequest,
+        runstream.v1.query_pb2.ListFilesResponse,
+    ],
+)
+
+_QueryServiceListAlertsType = typing_extensions.TypeVar(
+    '_QueryServiceListAlertsType',
+    grpc.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.ListAlertsRequest,
+        runstream.v1.query_pb2.ListAlertsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.ListAlertsRequest,
+        runstream.v1.query_pb2.ListAlertsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.ListAlertsRequest,
+        runstream.v1.query_pb2.ListAlertsResponse,
+    ],
+)
+
+class QueryServiceStub(typing.Generic[_QueryServiceListProjectsType, _QueryServiceListRunsType, _QueryServiceGetRunType, _QueryServiceListKeysType, _QueryServiceGetHistoryType, _QueryServiceGetLatestType, _QueryServiceGetHistoryValuesType, _QueryServiceGetConsoleType, _QueryServiceListFilesType, _QueryServiceListAlertsType]):
     """Reads runs and their history. Reads see every point whose receipt is complete."""
 
     @typing.overload
@@ -153,6 +217,22 @@ class QueryServiceStub(typing.Generic[_QueryServiceListProjectsType, _QueryServi
         grpc.UnaryUnaryMultiCallable[
             runstream.v1.query_pb2.GetLatestRequest,
             runstream.v1.query_pb2.GetLatestResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            runstream.v1.query_pb2.GetHistoryValuesRequest,
+            runstream.v1.query_pb2.GetHistoryValuesResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            runstream.v1.query_pb2.GetConsoleRequest,
+            runstream.v1.query_pb2.GetConsoleResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            runstream.v1.query_pb2.ListFilesRequest,
+            runstream.v1.query_pb2.ListFilesResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            runstream.v1.query_pb2.ListAlertsRequest,
+            runstream.v1.query_pb2.ListAlertsResponse,
         ],
     ], channel: grpc.Channel) -> None: ...
 
@@ -182,6 +262,22 @@ class QueryServiceStub(typing.Generic[_QueryServiceListProjectsType, _QueryServi
             runstream.v1.query_pb2.GetLatestRequest,
             runstream.v1.query_pb2.GetLatestResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            runstream.v1.query_pb2.GetHistoryValuesRequest,
+            runstream.v1.query_pb2.GetHistoryValuesResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            runstream.v1.query_pb2.GetConsoleRequest,
+            runstream.v1.query_pb2.GetConsoleResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            runstream.v1.query_pb2.ListFilesRequest,
+            runstream.v1.query_pb2.ListFilesResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            runstream.v1.query_pb2.ListAlertsRequest,
+            runstream.v1.query_pb2.ListAlertsResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     ListProjects: _QueryServiceListProjectsType
@@ -201,6 +297,18 @@ class QueryServiceStub(typing.Generic[_QueryServiceListProjectsType, _QueryServi
 
     GetLatest: _QueryServiceGetLatestType
     """Returns the latest value of keys over runs."""
+
+    GetHistoryValues: _QueryServiceGetHistoryValuesType
+    """Returns the values of keys over runs that are no numbers: strings, lists, objects, media."""
+
+    GetConsole: _QueryServiceGetConsoleType
+    """Returns lines of a run's output."""
+
+    ListFiles: _QueryServiceListFilesType
+    """Lists a run's files, by path."""
+
+    ListAlerts: _QueryServiceListAlertsType
+    """Lists alerts of runs, newest first."""
 
 QueryServiceAsyncStub: typing_extensions.TypeAlias = QueryServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
@@ -226,6 +334,22 @@ QueryServiceAsyncStub: typing_extensions.TypeAlias = QueryServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         runstream.v1.query_pb2.GetLatestRequest,
         runstream.v1.query_pb2.GetLatestResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.GetHistoryValuesRequest,
+        runstream.v1.query_pb2.GetHistoryValuesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.GetConsoleRequest,
+        runstream.v1.query_pb2.GetConsoleResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.ListFilesRequest,
+        runstream.v1.query_pb2.ListFilesResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        runstream.v1.query_pb2.ListAlertsRequest,
+        runstream.v1.query_pb2.ListAlertsResponse,
     ],
 ]
 
@@ -279,5 +403,37 @@ class QueryServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[runstream.v1.query_pb2.GetLatestResponse, collections.abc.Awaitable[runstream.v1.query_pb2.GetLatestResponse]]:
         """Returns the latest value of keys over runs."""
+
+    @abc.abstractmethod
+    def GetHistoryValues(
+        self,
+        request: runstream.v1.query_pb2.GetHistoryValuesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runstream.v1.query_pb2.GetHistoryValuesResponse, collections.abc.Awaitable[runstream.v1.query_pb2.GetHistoryValuesResponse]]:
+        """Returns the values of keys over runs that are no numbers: strings, lists, objects, media."""
+
+    @abc.abstractmethod
+    def GetConsole(
+        self,
+        request: runstream.v1.query_pb2.GetConsoleRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runstream.v1.query_pb2.GetConsoleResponse, collections.abc.Awaitable[runstream.v1.query_pb2.GetConsoleResponse]]:
+        """Returns lines of a run's output."""
+
+    @abc.abstractmethod
+    def ListFiles(
+        self,
+        request: runstream.v1.query_pb2.ListFilesRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runstream.v1.query_pb2.ListFilesResponse, collections.abc.Awaitable[runstream.v1.query_pb2.ListFilesResponse]]:
+        """Lists a run's files, by path."""
+
+    @abc.abstractmethod
+    def ListAlerts(
+        self,
+        request: runstream.v1.query_pb2.ListAlertsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[runstream.v1.query_pb2.ListAlertsResponse, collections.abc.Awaitable[runstream.v1.query_pb2.ListAlertsResponse]]:
+        """Lists alerts of runs, newest first."""
 
 def add_QueryServiceServicer_to_server(servicer: QueryServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -25,31 +25,45 @@ _sym_db = _symbol_database.Default()
 from runstream.v1 import common_pb2 as runstream_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19runstream/v1/record.proto\x12\x0crunstream.v1\x1a\x19runstream/v1/common.proto\"c\n\x05\x42lock\x12\x0f\n\x07key_ids\x18\x01 \x03(\r\x12\r\n\x05steps\x18\x02 \x03(\x10\x12\x15\n\rtimestamps_ms\x18\x03 \x03(\x10\x12\x0e\n\x06values\x18\x04 \x03(\x01\x12\x13\n\x0bseq_offsets\x18\x05 \x03(\x07\"\x81\x02\n\x06Record\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0f\n\x07time_us\x18\x02 \x01(\x04\x12$\n\x03run\x18\x03 \x01(\x0b\x32\x15.runstream.v1.RunInfoH\x00\x12*\n\x08\x64ocument\x18\x04 \x01(\x0b\x32\x16.runstream.v1.DocumentH\x00\x12+\n\x06writer\x18\x05 \x01(\x0b\x32\x19.runstream.v1.WriterStateH\x00\x12(\n\x07refused\x18\x06 \x01(\x0b\x32\x15.runstream.v1.RefusedH\x00\x12(\n\x07receipt\x18\x07 \x01(\x0b\x32\x15.runstream.v1.ReceiptH\x00\x42\x06\n\x04kind\"\xc5\x01\n\x07RunInfo\x12\x19\n\x0c\x64isplay_name\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05group\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08job_type\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05notes\x18\x04 \x01(\tH\x03\x88\x01\x01\x12%\n\x04tags\x18\x05 \x01(\x0b\x32\x12.runstream.v1.TagsH\x04\x88\x01\x01\x42\x0f\n\r_display_nameB\x08\n\x06_groupB\x0b\n\t_job_typeB\x08\n\x06_notesB\x07\n\x05_tags\"\x16\n\x04Tags\x12\x0e\n\x06values\x18\x01 \x03(\t\"\x84\x01\n\x08\x44ocument\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.runstream.v1.Document.Kind\x12\x0c\n\x04json\x18\x02 \x01(\t\"?\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_CONFIG\x10\x01\x12\x10\n\x0cKIND_SUMMARY\x10\x02\"G\n\x0bWriterState\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.runstream.v1.RunState\x12\x11\n\texit_code\x18\x02 \x01(\x05\"e\n\x07Refused\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.runstream.v1.RefusalReason\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\"F\n\x07Receipt\x12\x0c\n\x04sent\x18\x01 \x01(\x04\x12\x0e\n\x06stored\x18\x02 \x01(\x04\x12\x0f\n\x07refused\x18\x03 \x01(\x04\x12\x0c\n\x04gaps\x18\x04 \x01(\x04*\x96\x03\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bREFUSAL_REASON_NOT_A_NUMBER\x10\x01\x12\x1d\n\x19REFUSAL_REASON_KEY_LENGTH\x10\x02\x12!\n\x1dREFUSAL_REASON_KEY_CHARACTERS\x10\x03\x12\x1c\n\x18REFUSAL_REASON_TOO_LARGE\x10\x04\x12\x1c\n\x18REFUSAL_REASON_MALFORMED\x10\x05\x12\x1f\n\x1bREFUSAL_REASON_OUT_OF_RANGE\x10\x06\x12\x1c\n\x18REFUSAL_REASON_DISK_FULL\x10\x07\x12 \n\x1cREFUSAL_REASON_SPOOL_DAMAGED\x10\x08\x12!\n\x1dREFUSAL_REASON_STORE_REJECTED\x10\t\x12 \n\x1cREFUSAL_REASON_DUPLICATE_KEY\x10\n\x12 \n\x1cREFUSAL_REASON_TOO_MANY_KEYS\x10\x0b\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19runstream/v1/record.proto\x12\x0crunstream.v1\x1a\x19runstream/v1/common.proto\"c\n\x05\x42lock\x12\x0f\n\x07key_ids\x18\x01 \x03(\r\x12\r\n\x05steps\x18\x02 \x03(\x10\x12\x15\n\rtimestamps_ms\x18\x03 \x03(\x10\x12\x0e\n\x06values\x18\x04 \x03(\x01\x12\x13\n\x0bseq_offsets\x18\x05 \x03(\x07\"\xaa\x03\n\x06Record\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x0f\n\x07time_us\x18\x02 \x01(\x04\x12$\n\x03run\x18\x03 \x01(\x0b\x32\x15.runstream.v1.RunInfoH\x00\x12*\n\x08\x64ocument\x18\x04 \x01(\x0b\x32\x16.runstream.v1.DocumentH\x00\x12+\n\x06writer\x18\x05 \x01(\x0b\x32\x19.runstream.v1.WriterStateH\x00\x12(\n\x07refused\x18\x06 \x01(\x0b\x32\x15.runstream.v1.RefusedH\x00\x12(\n\x07receipt\x18\x07 \x01(\x0b\x32\x15.runstream.v1.ReceiptH\x00\x12+\n\x07history\x18\x08 \x01(\x0b\x32\x18.runstream.v1.HistoryRowH\x00\x12-\n\x07\x63onsole\x18\t \x01(\x0b\x32\x1a.runstream.v1.ConsoleLinesH\x00\x12%\n\x04\x66ile\x18\n \x01(\x0b\x32\x15.runstream.v1.RunFileH\x00\x12$\n\x05\x61lert\x18\x0b \x01(\x0b\x32\x13.runstream.v1.AlertH\x00\x42\x06\n\x04kind\"\xc5\x01\n\x07RunInfo\x12\x19\n\x0c\x64isplay_name\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x12\n\x05group\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x15\n\x08job_type\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05notes\x18\x04 \x01(\tH\x03\x88\x01\x01\x12%\n\x04tags\x18\x05 \x01(\x0b\x32\x12.runstream.v1.TagsH\x04\x88\x01\x01\x42\x0f\n\r_display_nameB\x08\n\x06_groupB\x0b\n\t_job_typeB\x08\n\x06_notesB\x07\n\x05_tags\"\x16\n\x04Tags\x12\x0e\n\x06values\x18\x01 \x03(\t\"\xa9\x01\n\x08\x44ocument\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.runstream.v1.Document.Kind\x12\x0c\n\x04json\x18\x02 \x01(\t\"d\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_CONFIG\x10\x01\x12\x10\n\x0cKIND_SUMMARY\x10\x02\x12\x10\n\x0cKIND_METRICS\x10\x03\x12\x11\n\rKIND_METADATA\x10\x04\">\n\nHistoryRow\x12\x0c\n\x04step\x18\x01 \x01(\x10\x12\x14\n\x0ctimestamp_ms\x18\x02 \x01(\x10\x12\x0c\n\x04json\x18\x03 \x01(\t\"8\n\x0c\x43onsoleLines\x12(\n\x05lines\x18\x01 \x03(\x0b\x32\x19.runstream.v1.ConsoleLine\"\xb6\x01\n\x0b\x43onsoleLine\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0f\n\x07time_us\x18\x02 \x01(\x04\x12\x30\n\x06stream\x18\x03 \x01(\x0e\x32 .runstream.v1.ConsoleLine.Stream\x12\x0c\n\x04text\x18\x04 \x01(\t\"F\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x11\n\rSTREAM_STDOUT\x10\x01\x12\x11\n\rSTREAM_STDERR\x10\x02\"V\n\x07RunFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x0b\n\x03md5\x18\x04 \x01(\t\x12\x12\n\nmedia_type\x18\x05 \x01(\t\"\x9f\x01\n\x05\x41lert\x12\r\n\x05title\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12(\n\x05level\x18\x03 \x01(\x0e\x32\x19.runstream.v1.Alert.Level\"O\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0e\n\nLEVEL_INFO\x10\x01\x12\x0e\n\nLEVEL_WARN\x10\x02\x12\x0f\n\x0bLEVEL_ERROR\x10\x03\"G\n\x0bWriterState\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.runstream.v1.RunState\x12\x11\n\texit_code\x18\x02 \x01(\x05\"e\n\x07Refused\x12+\n\x06reason\x18\x01 \x01(\x0e\x32\x1b.runstream.v1.RefusalReason\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x04\"F\n\x07Receipt\x12\x0c\n\x04sent\x18\x01 \x01(\x04\x12\x0e\n\x06stored\x18\x02 \x01(\x04\x12\x0f\n\x07refused\x18\x03 \x01(\x04\x12\x0c\n\x04gaps\x18\x04 \x01(\x04*\xd8\x03\n\rRefusalReason\x12\x1e\n\x1aREFUSAL_REASON_UNSPECIFIED\x10\x00\x12\x1f\n\x1bREFUSAL_REASON_NOT_A_NUMBER\x10\x01\x12\x1d\n\x19REFUSAL_REASON_KEY_LENGTH\x10\x02\x12!\n\x1dREFUSAL_REASON_KEY_CHARACTERS\x10\x03\x12\x1c\n\x18REFUSAL_REASON_TOO_LARGE\x10\x04\x12\x1c\n\x18REFUSAL_REASON_MALFORMED\x10\x05\x12\x1f\n\x1bREFUSAL_REASON_OUT_OF_RANGE\x10\x06\x12\x1c\n\x18REFUSAL_REASON_DISK_FULL\x10\x07\x12 \n\x1cREFUSAL_REASON_SPOOL_DAMAGED\x10\x08\x12!\n\x1dREFUSAL_REASON_STORE_REJECTED\x10\t\x12 \n\x1cREFUSAL_REASON_DUPLICATE_KEY\x10\n\x12 \n\x1cREFUSAL_REASON_TOO_MANY_KEYS\x10\x0b\x12\x1f\n\x1bREFUSAL_REASON_FILE_MISSING\x10\x0c\x12\x1f\n\x1bREFUSAL_REASON_FILE_CHANGED\x10\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'runstream.v1.record_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REFUSALREASON']._serialized_start=1039
-  _globals['_REFUSALREASON']._serialized_end=1445
+  _globals['_REFUSALREASON']._serialized_start=1802
+  _globals['_REFUSALREASON']._serialized_end=2274
   _globals['_BLOCK']._serialized_start=70
   _globals['_BLOCK']._serialized_end=169
   _globals['_RECORD']._serialized_start=172
-  _globals['_RECORD']._serialized_end=429
-  _globals['_RUNINFO']._serialized_start=432
-  _globals['_RUNINFO']._serialized_end=629
-  _globals['_TAGS']._serialized_start=631
-  _globals['_TAGS']._serialized_end=653
-  _globals['_DOCUMENT']._serialized_start=656
-  _globals['_DOCUMENT']._serialized_end=788
-  _globals['_DOCUMENT_KIND']._serialized_start=725
-  _globals['_DOCUMENT_KIND']._serialized_end=788
-  _globals['_WRITERSTATE']._serialized_start=790
-  _globals['_WRITERSTATE']._serialized_end=861
-  _globals['_REFUSED']._serialized_start=863
-  _globals['_REFUSED']._serialized_end=964
-  _globals['_RECEIPT']._serialized_start=966
-  _globals['_RECEIPT']._serialized_end=1036
+  _globals['_RECORD']._serialized_end=598
+  _globals['_RUNINFO']._serialized_start=601
+  _globals['_RUNINFO']._serialized_end=798
+  _globals['_TAGS']._serialized_start=800
+  _globals['_TAGS']._serialized_end=822
+  _globals['_DOCUMENT']._serialized_start=825
+  _globals['_DOCUMENT']._serialized_end=994
+  _globals['_DOCUMENT_KIND']._serialized_start=894
+  _globals['_DOCUMENT_KIND']._serialized_end=994
+  _globals['_HISTORYROW']._serialized_start=996
+  _globals['_HISTORYROW']._serialized_end=1058
+  _globals['_CONSOLELINES']._serialized_start=1060
+  _globals['_CONSOLELINES']._serialized_end=1116
+  _globals['_CONSOLELINE']._serialized_start=1119
+  _globals['_CONSOLELINE']._serialized_end=1301
+  _globals['_CONSOLELINE_STREAM']._serialized_start=1231
+  _globals['_CONSOLELINE_STREAM']._serialized_end=1301
+  _globals['_RUNFILE']._serialized_start=1303
+  _globals['_RUNFILE']._serialized_end=1389
+  _globals['_ALERT']._serialized_start=1392
+  _globals['_ALERT']._serialized_end=1551
+  _globals['_ALERT_LEVEL']._serialized_start=1472
+  _globals['_ALERT_LEVEL']._serialized_end=1551
+  _globals['_WRITERSTATE']._serialized_start=1553
+  _globals['_WRITERSTATE']._serialized_end=1624
+  _globals['_REFUSED']._serialized_start=1626
+  _globals['_REFUSED']._serialized_end=1727
+  _globals['_RECEIPT']._serialized_start=1729
+  _globals['_RECEIPT']._serialized_end=1799
 # @@protoc_insertion_point(module_scope)

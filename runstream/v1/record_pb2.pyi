@@ -52,6 +52,10 @@ class _RefusalReasonEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._
     """The same row gave the key another value: as a.b and as b inside a."""
     REFUSAL_REASON_TOO_MANY_KEYS: _RefusalReason.ValueType  # 11
     """The stream has as many different keys as it may; points of further ones are refused."""
+    REFUSAL_REASON_FILE_MISSING: _RefusalReason.ValueType  # 12
+    """A file that was to be uploaded is not where the spool keeps it, or cannot be read."""
+    REFUSAL_REASON_FILE_CHANGED: _RefusalReason.ValueType  # 13
+    """A file that was to be uploaded has another content than was said."""
 
 class RefusalReason(_RefusalReason, metaclass=_RefusalReasonEnumTypeWrapper):
     """Why points were refused. New reasons may be added."""
@@ -80,6 +84,10 @@ REFUSAL_REASON_DUPLICATE_KEY: RefusalReason.ValueType  # 10
 """The same row gave the key another value: as a.b and as b inside a."""
 REFUSAL_REASON_TOO_MANY_KEYS: RefusalReason.ValueType  # 11
 """The stream has as many different keys as it may; points of further ones are refused."""
+REFUSAL_REASON_FILE_MISSING: RefusalReason.ValueType  # 12
+"""A file that was to be uploaded is not where the spool keeps it, or cannot be read."""
+REFUSAL_REASON_FILE_CHANGED: RefusalReason.ValueType  # 13
+"""A file that was to be uploaded has another content than was said."""
 Global___RefusalReason: typing_extensions.TypeAlias = RefusalReason
 
 @typing.final
@@ -141,6 +149,10 @@ class Record(google.protobuf.message.Message):
     WRITER_FIELD_NUMBER: builtins.int
     REFUSED_FIELD_NUMBER: builtins.int
     RECEIPT_FIELD_NUMBER: builtins.int
+    HISTORY_FIELD_NUMBER: builtins.int
+    CONSOLE_FIELD_NUMBER: builtins.int
+    FILE_FIELD_NUMBER: builtins.int
+    ALERT_FIELD_NUMBER: builtins.int
     seq: builtins.int
     """The writer's sequence of this record."""
     time_us: builtins.int
@@ -165,6 +177,22 @@ class Record(google.protobuf.message.Message):
     def receipt(self) -> Global___Receipt:
         """The end of the writer's account."""
 
+    @property
+    def history(self) -> Global___HistoryRow:
+        """What one log() call said that is no number."""
+
+    @property
+    def console(self) -> Global___ConsoleLines:
+        """Lines of the process's output."""
+
+    @property
+    def file(self) -> Global___RunFile:
+        """A file of the run."""
+
+    @property
+    def alert(self) -> Global___Alert:
+        """A word to people."""
+
     def __init__(
         self,
         *,
@@ -175,10 +203,14 @@ class Record(google.protobuf.message.Message):
         writer: Global___WriterState | None = ...,
         refused: Global___Refused | None = ...,
         receipt: Global___Receipt | None = ...,
+        history: Global___HistoryRow | None = ...,
+        console: Global___ConsoleLines | None = ...,
+        file: Global___RunFile | None = ...,
+        alert: Global___Alert | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["document", b"document", "kind", b"kind", "receipt", b"receipt", "refused", b"refused", "run", b"run", "writer", b"writer"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["document", b"document", "kind", b"kind", "receipt", b"receipt", "refused", b"refused", "run", b"run", "seq", b"seq", "time_us", b"time_us", "writer", b"writer"]) -> None: ...
-    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["run", "document", "writer", "refused", "receipt"] | None: ...
+    def HasField(self, field_name: typing.Literal["alert", b"alert", "console", b"console", "document", b"document", "file", b"file", "history", b"history", "kind", b"kind", "receipt", b"receipt", "refused", b"refused", "run", b"run", "writer", b"writer"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["alert", b"alert", "console", b"console", "document", b"document", "file", b"file", "history", b"history", "kind", b"kind", "receipt", b"receipt", "refused", b"refused", "run", b"run", "seq", b"seq", "time_us", b"time_us", "writer", b"writer"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["kind", b"kind"]) -> typing.Literal["run", "document", "writer", "refused", "receipt", "history", "console", "file", "alert"] | None: ...
 
 Global___Record: typing_extensions.TypeAlias = Record
 
@@ -267,6 +299,14 @@ class Document(google.protobuf.message.Message):
         """Hyper-parameters and other settings of the run."""
         KIND_SUMMARY: Document._Kind.ValueType  # 2
         """Values set by run.summary; automatic last values are not in it."""
+        KIND_METRICS: Document._Kind.ValueType  # 3
+        """What define_metric said: name or glob to {"stepMetric": name, "summary": [how, ...], "goal": "minimize" or
+        "maximize", "hidden": bool}, each of them optional. How is min, max, mean, first, last, best (by goal), copy
+        (the last value, as without a definition) or none. A name wins over globs, a longer glob over a shorter one;
+        "*" in a glob stands for any characters.
+        """
+        KIND_METADATA: Document._Kind.ValueType  # 4
+        """Where the run ran: host, python, command line, git, requirements, hardware."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """Which document this is."""
@@ -277,6 +317,14 @@ class Document(google.protobuf.message.Message):
     """Hyper-parameters and other settings of the run."""
     KIND_SUMMARY: Document.Kind.ValueType  # 2
     """Values set by run.summary; automatic last values are not in it."""
+    KIND_METRICS: Document.Kind.ValueType  # 3
+    """What define_metric said: name or glob to {"stepMetric": name, "summary": [how, ...], "goal": "minimize" or
+    "maximize", "hidden": bool}, each of them optional. How is min, max, mean, first, last, best (by goal), copy
+    (the last value, as without a definition) or none. A name wins over globs, a longer glob over a shorter one;
+    "*" in a glob stands for any characters.
+    """
+    KIND_METADATA: Document.Kind.ValueType  # 4
+    """Where the run ran: host, python, command line, git, requirements, hardware."""
 
     KIND_FIELD_NUMBER: builtins.int
     JSON_FIELD_NUMBER: builtins.int
@@ -293,6 +341,201 @@ class Document(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["json", b"json", "kind", b"kind"]) -> None: ...
 
 Global___Document: typing_extensions.TypeAlias = Document
+
+@typing.final
+class HistoryRow(google.protobuf.message.Message):
+    """The values of one log() call that are no numbers, at one step. Each counts as a point in the writer's account.
+    A later row of the same key, step and rank replaces the value, as with points.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: builtins.int
+    TIMESTAMP_MS_FIELD_NUMBER: builtins.int
+    JSON_FIELD_NUMBER: builtins.int
+    step: builtins.int
+    """Step of the row."""
+    timestamp_ms: builtins.int
+    """Time of the row, milliseconds since 1970 UTC."""
+    json: builtins.str
+    """A JSON object, key to value, at most 4 MiB and 10000 keys: strings, null, lists, nested objects and media. Media
+    are objects with "_type", such as {"_type": "image-file", "path": "media/images/x_3_ab12.png", "sha256": ...,
+    "size": ...}, whose path is a RunFile's; a list of media of one type is media too. Keys as in KeyDefinition.
+    """
+    def __init__(
+        self,
+        *,
+        step: builtins.int = ...,
+        timestamp_ms: builtins.int = ...,
+        json: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["json", b"json", "step", b"step", "timestamp_ms", b"timestamp_ms"]) -> None: ...
+
+Global___HistoryRow: typing_extensions.TypeAlias = HistoryRow
+
+@typing.final
+class ConsoleLines(google.protobuf.message.Message):
+    """Lines of a process's output, in any number; a batch may hold as many as it may hold points."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LINES_FIELD_NUMBER: builtins.int
+    @property
+    def lines(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ConsoleLine]:
+        """The lines. A line that is said again, with the same number, replaces the one before: progress bars."""
+
+    def __init__(
+        self,
+        *,
+        lines: collections.abc.Iterable[Global___ConsoleLine] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lines", b"lines"]) -> None: ...
+
+Global___ConsoleLines: typing_extensions.TypeAlias = ConsoleLines
+
+@typing.final
+class ConsoleLine(google.protobuf.message.Message):
+    """A line of a process's output."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Stream:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _StreamEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[ConsoleLine._Stream.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        STREAM_UNSPECIFIED: ConsoleLine._Stream.ValueType  # 0
+        """Not said; the same as STREAM_STDOUT."""
+        STREAM_STDOUT: ConsoleLine._Stream.ValueType  # 1
+        """Standard output."""
+        STREAM_STDERR: ConsoleLine._Stream.ValueType  # 2
+        """Standard error."""
+
+    class Stream(_Stream, metaclass=_StreamEnumTypeWrapper):
+        """Where it was written to."""
+
+    STREAM_UNSPECIFIED: ConsoleLine.Stream.ValueType  # 0
+    """Not said; the same as STREAM_STDOUT."""
+    STREAM_STDOUT: ConsoleLine.Stream.ValueType  # 1
+    """Standard output."""
+    STREAM_STDERR: ConsoleLine.Stream.ValueType  # 2
+    """Standard error."""
+
+    NUMBER_FIELD_NUMBER: builtins.int
+    TIME_US_FIELD_NUMBER: builtins.int
+    STREAM_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    number: builtins.int
+    """Number of the line in the writer's output, both streams together."""
+    time_us: builtins.int
+    """When it was written last, microseconds since 1970 UTC."""
+    stream: Global___ConsoleLine.Stream.ValueType
+    """Where it was written to."""
+    text: builtins.str
+    """The text without its line end, at most 64 KiB of UTF-8; may hold terminal control sequences."""
+    def __init__(
+        self,
+        *,
+        number: builtins.int = ...,
+        time_us: builtins.int = ...,
+        stream: Global___ConsoleLine.Stream.ValueType = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["number", b"number", "stream", b"stream", "text", b"text", "time_us", b"time_us"]) -> None: ...
+
+Global___ConsoleLine: typing_extensions.TypeAlias = ConsoleLine
+
+@typing.final
+class RunFile(google.protobuf.message.Message):
+    """A file of the run. Its bytes are a blob of the project, put by ArtifactService.PlanUploads before this is said; a
+    file that is said again replaces the one before.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: builtins.int
+    SIZE_FIELD_NUMBER: builtins.int
+    SHA256_FIELD_NUMBER: builtins.int
+    MD5_FIELD_NUMBER: builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: builtins.int
+    path: builtins.str
+    """Path in the run, with "/" between its parts; relative, no empty part, no "." or "..", no control characters or
+    backslashes, at most 1024 bytes of UTF-8.
+    """
+    size: builtins.int
+    """Size, bytes."""
+    sha256: builtins.str
+    """SHA-256 of the content, 64 lower-case hex digits."""
+    md5: builtins.str
+    """MD5 of the content, 32 lower-case hex digits, or empty."""
+    media_type: builtins.str
+    """Media type, such as image/png, at most 255 characters of ASCII; empty means application/octet-stream."""
+    def __init__(
+        self,
+        *,
+        path: builtins.str = ...,
+        size: builtins.int = ...,
+        sha256: builtins.str = ...,
+        md5: builtins.str = ...,
+        media_type: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["md5", b"md5", "media_type", b"media_type", "path", b"path", "sha256", b"sha256", "size", b"size"]) -> None: ...
+
+Global___RunFile: typing_extensions.TypeAlias = RunFile
+
+@typing.final
+class Alert(google.protobuf.message.Message):
+    """A word to people: shown on the run's page."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Level:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _LevelEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[Alert._Level.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        LEVEL_UNSPECIFIED: Alert._Level.ValueType  # 0
+        """Not said; the same as LEVEL_INFO."""
+        LEVEL_INFO: Alert._Level.ValueType  # 1
+        """Good to know."""
+        LEVEL_WARN: Alert._Level.ValueType  # 2
+        """Should be looked at."""
+        LEVEL_ERROR: Alert._Level.ValueType  # 3
+        """Something is broken."""
+
+    class Level(_Level, metaclass=_LevelEnumTypeWrapper):
+        """How bad it is."""
+
+    LEVEL_UNSPECIFIED: Alert.Level.ValueType  # 0
+    """Not said; the same as LEVEL_INFO."""
+    LEVEL_INFO: Alert.Level.ValueType  # 1
+    """Good to know."""
+    LEVEL_WARN: Alert.Level.ValueType  # 2
+    """Should be looked at."""
+    LEVEL_ERROR: Alert.Level.ValueType  # 3
+    """Something is broken."""
+
+    TITLE_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    LEVEL_FIELD_NUMBER: builtins.int
+    title: builtins.str
+    """Title; 1 to 65536 characters."""
+    text: builtins.str
+    """Text, at most 65536 characters."""
+    level: Global___Alert.Level.ValueType
+    """How bad it is."""
+    def __init__(
+        self,
+        *,
+        title: builtins.str = ...,
+        text: builtins.str = ...,
+        level: Global___Alert.Level.ValueType = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["level", b"level", "text", b"text", "title", b"title"]) -> None: ...
+
+Global___Alert: typing_extensions.TypeAlias = Alert
 
 @typing.final
 class WriterState(google.protobuf.message.Message):

@@ -73,7 +73,8 @@ capture.stop()
     assert told.texts() == [str(n) for n in range(2000)]
 
 
-def test_a_progress_bar_is_one_line(tmp_path: Path) -> None:
+def test_a_progress_bar_is_one_line_said_once_a_second(tmp_path: Path) -> None:
+    began = time.monotonic()
     told = console.run(
         """
 capture = start()
@@ -87,7 +88,7 @@ capture.stop()
     )
     assert told.stderr.count(b"\r") == 101
     assert told.texts() == ["100%|##########| 100/100"]
-    assert 2 <= len(told.emissions) <= 4
+    assert 2 <= len(told.emissions) <= 3 + time.monotonic() - began
 
 
 def test_I4_native_code_that_prints_much_while_it_holds_the_interpreter_lock_goes_on(tmp_path: Path) -> None:
@@ -329,6 +330,37 @@ def test_streams_that_go_nowhere_are_told_apart(tmp_path: Path) -> None:
     assert (told.texts("stdout"), told.texts("stderr")) == (["out"], ["err"])
 
 
+def test_a_process_that_replaces_itself_prints_on(tmp_path: Path) -> None:
+    told = console.run(
+        """
+start()
+print("before", flush=True)
+os.execv(sys.executable, [sys.executable, "-c", "print('after')"])
+""",
+        tmp_path,
+    )
+    assert (told.code, told.stdout, told.stderr) == (0, b"before\nafter\n", b"")
+
+
+def test_a_program_that_makes_itself_a_daemon_goes_on(tmp_path: Path) -> None:
+    told = console.run(
+        """
+start()
+print("before", flush=True)
+os.closerange(3, 256)
+files = [open(f"{sys.argv[1]}.{n}", "w") for n in range(20)]  # they get the numbers of what was ours
+time.sleep(0.2)
+print("after", flush=True)
+for file in files:
+    file.write("own")
+    file.close()
+    assert Path(file.name).read_text() == "own"
+""",
+        tmp_path,
+    )
+    assert (told.code, told.stdout, told.stderr) == (0, b"before\nafter\n", b"")
+
+
 def test_closed_streams_are_left_closed(tmp_path: Path) -> None:
     told = console.run("os.close(1); capture = start(); print('x', file=sys.stderr); capture.stop()", tmp_path)
     assert (told.stdout, told.stderr[:2]) == (b"", b"x\n")
@@ -532,7 +564,6 @@ capture.stop()
 print(digest.hexdigest(), file=sys.stderr)
 """
     )
-    started = time.monotonic()
     with subprocess.Popen(
         [sys.executable, "-c", code, str(captured)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ()
     ) as process:
@@ -544,7 +575,6 @@ print(digest.hexdigest(), file=sys.stderr)
             size += len(data)
         assert process.stderr.read().decode().strip() == digest.hexdigest()
     assert (process.returncode, size) == (0, 100_000_000)
-    assert time.monotonic() - started < 60
     assert any(text.startswith("[runstream: ") for text in console.told(0, b"", b"", captured).texts("stderr"))
 
 

@@ -82,6 +82,20 @@ def test_presigned_urls_take_exactly_the_promised_size(s3: S3) -> None:
         assert answer.read() == b"right"
 
 
+def test_a_presigned_url_answers_with_the_type_and_name_it_was_made_for(s3: S3) -> None:
+    s3.put("typed", b"x")
+    url = s3.presigned_get("typed", media_type="image/png", file_name='ü "1".png')
+    # A page of another origin may read it, as the dashboard does.
+    with urllib.request.urlopen(urllib.request.Request(url, headers={"Origin": "http://x"}), timeout=10) as answer:
+        assert answer.headers["Content-Type"] == "image/png"
+        assert answer.headers["Content-Disposition"] == "inline; filename*=UTF-8''%C3%BC%20%221%22.png"
+        assert answer.headers["Access-Control-Allow-Origin"] in ("*", "http://x")
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(url.replace("image%2Fpng", "text%2Fhtml"), timeout=10)
+    with caught.value as refused:
+        assert refused.code == 403
+
+
 def test_nobody_there_and_no_rights_are_told_apart() -> None:
     gone = S3("s3://key:secret@bucket?endpoint=http://127.0.0.1:9")
     with pytest.raises(StorageUnavailable, match="cannot be reached"):

@@ -44,6 +44,8 @@ def blocks(draw: st.DrawFn) -> record_pb2.Block:
     )
 
 
+LINES = st.builds(record_pb2.ConsoleLine, number=st.integers(0, 2) | U64, time_us=U64, stream=ENUM, text=TEXT)
+DIGEST = st.sampled_from(["a" * 64, "a" * 32, ""])
 RECEIPTS = st.builds(record_pb2.Receipt, sent=U64, stored=U64, refused=U64, gaps=U64)
 STATES = st.builds(record_pb2.WriterState, state=ENUM, exit_code=I32)
 RUNS = st.builds(
@@ -70,6 +72,30 @@ RECORDS = (
         refused=st.builds(record_pb2.Refused, reason=ENUM, field=TEXT, message=TEXT, count=U64),
     )
     | st.builds(record_pb2.Record, seq=U64, time_us=U64, receipt=RECEIPTS)
+    | st.builds(
+        record_pb2.Record,
+        seq=U64,
+        time_us=U64,
+        history=st.builds(record_pb2.HistoryRow, step=I64, timestamp_ms=st.just(9) | I64, json=JSON),
+    )
+    | st.builds(
+        record_pb2.Record,
+        seq=U64,
+        time_us=U64,
+        console=st.builds(record_pb2.ConsoleLines, lines=st.lists(LINES, max_size=4)),
+    )
+    | st.builds(
+        record_pb2.Record,
+        seq=U64,
+        time_us=U64,
+        file=st.builds(record_pb2.RunFile, path=TEXT, size=U64, sha256=DIGEST, md5=DIGEST | TEXT, media_type=TEXT),
+    )
+    | st.builds(
+        record_pb2.Record,
+        seq=U64,
+        time_us=U64,
+        alert=st.builds(record_pb2.Alert, title=TEXT, text=TEXT, level=ENUM),
+    )
     | st.builds(record_pb2.Record, seq=U64, time_us=U64)
 )
 KEYS = st.builds(ingest_pb2.KeyDefinition, id=st.integers(0, 5) | U32, key=TEXT)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from ingest.part import Outcome
 from ingest.session import Action, Reply, Session, Submit
 from runstream.errors import InvalidField
+from runstream.forward.encode import batch_points
 from runstream.store.points import merged, points_table
 from runstream.store.records import tables
 from runstream.store.series import series_table
@@ -46,7 +47,7 @@ def check_session(session: Session, requests: Iterable[ingest_pb2.PublishRequest
         except InvalidField:
             continue  # the stream would end here; whatever else came must not be worse for it
         if request.HasField("batch"):
-            sent += sum(len(block.values) for block in request.batch.blocks)
+            sent += batch_points(request.batch)
             last = request.batch.last_seq_inclusive
         act(actions)
         assert (acked[-1] if acked else 0) == last
@@ -58,9 +59,10 @@ def check_session(session: Session, requests: Iterable[ingest_pb2.PublishRequest
 
 def _insertable(submit: Submit) -> None:
     """What is submitted can become the columns of an insert: one that cannot costs its whole batch."""
-    blocks = merged(submit.blocks)
+    blocks, others = merged(submit.blocks), tables(submit.rows)
+    points = points_table(blocks).num_rows if blocks else 0
     if blocks:
-        assert points_table(blocks).num_rows == submit.points
         series_table(blocks)
-    for table in tables(submit.rows).values():
+    for table in others.values():
         table.validate(full=True)
+    assert submit.points == points + (others["history_values"].num_rows if "history_values" in others else 0)

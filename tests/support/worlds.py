@@ -22,7 +22,7 @@ class World:
 
     def env(self, **changes: str) -> dict[str, str]:
         """The environment of a training process."""
-        return environ(RUNSTREAM_BASE_URL=self.ingest_url, **changes)
+        return environ(RUNSTREAM_BASE_URL=self.ingest_url, RUNSTREAM_ARTIFACT_URL=self.artifact_url, **changes)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import grpc
 
@@ -42,6 +44,38 @@ def batch(
             urgent=True,
         )
     )
+
+
+def said(*records: record_pb2.Record) -> ingest_pb2.PublishRequest:
+    """Records, in the order of their sequence, as one batch."""
+    return ingest_pb2.PublishRequest(
+        batch=ingest_pb2.Batch(
+            first_seq=records[0].seq, last_seq_inclusive=records[-1].seq, records=records, urgent=True
+        )
+    )
+
+
+def history_row(seq: int, step: int, **values: Any) -> record_pb2.Record:
+    """A history row of values that are no numbers."""
+    row = record_pb2.HistoryRow(step=step, timestamp_ms=1_700_000_000_000 + step, json=json.dumps(values))
+    return record_pb2.Record(seq=seq, time_us=1_700_000_000_000_000 + seq, history=row)
+
+
+def output(seq: int, *lines: tuple[int, str], is_stderr: bool = False) -> record_pb2.Record:
+    """Lines of output, (number, text)."""
+    stream = record_pb2.ConsoleLine.STREAM_STDERR if is_stderr else record_pb2.ConsoleLine.STREAM_STDOUT
+    made = [
+        record_pb2.ConsoleLine(number=number, time_us=1_700_000_000_000_000 + number, stream=stream, text=text)
+        for number, text in lines
+    ]
+    return record_pb2.Record(seq=seq, console=record_pb2.ConsoleLines(lines=made))
+
+
+def document(seq: int, kind: str, **content: Any) -> record_pb2.Record:
+    """A document: config, summary, metrics or metadata."""
+    number = record_pb2.Document.Kind.Value(f"KIND_{kind.upper()}")
+    made = record_pb2.Document(kind=number, json=json.dumps(content))
+    return record_pb2.Record(seq=seq, time_us=1_700_000_000_000_000 + seq, document=made)
 
 
 def publish(

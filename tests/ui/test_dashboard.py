@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support.processes import Process, environ, run_python, wait_until
-from support.writing import batch, open_message, publish
+from support.showing import show
+from support.writing import batch, open_message, output, publish, said
 
 pytestmark = pytest.mark.browser
 
@@ -144,6 +145,74 @@ def test_zooming_asks_for_finer_buckets_and_a_double_click_leaves(site: Site) ->
     site.page.mouse.dblclick(box["x"] + 100, box["y"] + 50)
     wait_until(lambda: drawn.get_attribute("data-points") == "300", what="all steps are back")
     assert "zoom=" not in site.page.url
+
+
+@pytest.fixture(scope="module")
+def everything(server: Process) -> str:
+    """A run that says a bit of everything."""
+    show(server.url, server.first_line.split()[-1], "shown", "all")
+    return f"{server.url}/r/local/shown/all"
+
+
+def pixels(page: Page, selector: str) -> int:
+    """Width of a picture as it was loaded."""
+    return int(page.locator(selector).first.evaluate("image => image.naturalWidth"))
+
+
+def test_media_are_seen_step_by_step(site: Site, everything: str) -> None:
+    site.page.goto(everything)
+    site.page.get_by_role("tab", name="Media").click()
+    card = site.page.locator('.card[data-key="sample"]')
+    expect(card.locator("figcaption")).to_have_text("after 30 steps")
+    wait_until(lambda: pixels(site.page, '.card[data-key="sample"] img') == 24, what="the picture comes from S3")
+    card.locator("input").fill("1")
+    expect(card.locator("figcaption")).to_have_text("after 10 steps")
+    expect(site.page.locator('.card[data-key="pair"] img')).to_have_count(2)
+    expect(site.page.locator('.card[data-key="note"]')).to_contain_text("Once upon a step 30")
+    expect(site.page.locator('.card[data-key="weights"] rect')).to_have_count(7)
+    frame = site.page.frame_locator('.card[data-key="page"] iframe')
+    expect(frame.locator("h2")).to_have_text("A page of the run")
+
+
+def test_a_table_is_read_page_by_page(site: Site, everything: str) -> None:
+    site.page.goto(f"{everything}?tab=media&media=wrong")
+    table = site.page.locator('.card[data-key="wrong"]')
+    expect(table.locator("tbody tr")).to_have_count(10)
+    expect(table).to_contain_text("37 rows")
+    for _ in range(3):
+        table.get_by_label("next page").click()
+    expect(table.locator("tbody tr")).to_have_count(7)
+    expect(table.locator("tbody tr").last).to_contain_text("36")
+    expect(table.get_by_label("next page")).to_be_disabled()
+
+
+def test_output_is_seen_by_rank_searched_and_followed(site: Site, everything: str) -> None:
+    site.page.goto(f"{everything}?tab=console")
+    lines = site.page.locator(".output > div")
+    expect(lines).to_have_count(151)
+    expect(site.page.locator(".output .err")).to_have_text(re.compile("learning rate is high"))
+    site.page.get_by_label("Rank", exact=True).select_option("1")
+    expect(lines).to_have_count(30)
+    assert "\x1b" not in (site.page.locator(".output").text_content() or "")
+    site.page.get_by_label("Rank", exact=True).select_option("0")
+    site.page.get_by_label("Search lines").fill("EPOCH  11")
+    expect(lines).to_have_count(1)
+    site.page.get_by_label("Search lines").fill("")
+    more = said(output(9000, (121, "one more line")))
+    publish(site.grpc, [open_message("all", project="shown"), more])
+    expect(lines.last).to_have_text("one more line", timeout=10_000)
+
+
+def test_files_and_facts(site: Site, everything: str) -> None:
+    site.page.goto(f"{everything}?tab=files")
+    expect(site.page.locator(".files tbody tr")).to_have_count(7)
+    with site.page.context.expect_page() as opened:
+        site.page.get_by_role("button", name="code/train.py").click()
+    opened.value.close()
+    site.page.get_by_role("tab", name="Overview").click()
+    details = site.page.locator(".details")
+    for text in ("Loss is high", "loss.min", "model.depth", "git.commit", "node-17"):
+        expect(details).to_contain_text(text)
 
 
 def test_a_server_that_is_gone_is_said_and_comes_back(tmp_path: Path, browser: Browser) -> None:

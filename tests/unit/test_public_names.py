@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 from support.processes import environ
 
@@ -27,6 +29,33 @@ def test_names_of_the_current_run_without_one_say_what_to_do() -> None:
         runstream.log({"a": 1})
     with pytest.raises(AttributeError):
         _ = runstream.nothing_like_it  # type: ignore[attr-defined]
+
+
+def test_rich_values_load_no_library_that_they_do_not_need() -> None:
+    """Making one of each from plain data loads numpy where numbers are arrays, and nothing else from outside."""
+    code = f"""
+import io, json, sys
+before = set(sys.modules)
+import runstream
+def loaded():
+    return {{name.split(".")[0] for name in set(sys.modules) - before}} - sys.stdlib_module_names - {{"runstream"}}
+names = [getattr(runstream, name) for name in runstream.__all__ if name not in ("config", "summary")]
+assert not loaded(), loaded()
+runstream.Table(["a"], [[1], ["x"]], allow_mixed_types=True)
+runstream.Html("<p>text</p>")
+runstream.Molecule(io.StringIO("ATOM"), file_type="pdb")
+runstream.Plotly({{"data": []}})
+runstream.plot.line(runstream.Table(["a"], [[1]]), "a", "a")
+assert not loaded(), loaded()
+sys.path.append({str(Path(np.__file__).parents[1])!r})
+runstream.Histogram([1, 2])
+runstream.Audio([0.0], sample_rate=8000)
+runstream.Object3D([[0, 0, 0]])
+runstream.Image([[0, 1]])
+print(json.dumps(sorted(loaded())))
+"""
+    done = subprocess.run([sys.executable, "-S", "-c", code], env=environ(), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == ["numpy"]
 
 
 def test_a_training_process_loads_only_the_standard_library() -> None:

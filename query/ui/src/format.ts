@@ -14,8 +14,27 @@ export function number(value: number | null | undefined): string {
 export function cell(value: unknown): string {
   if (value === undefined || value === null) return "";
   if (typeof value === "number") return number(value);
-  if (typeof value === "object") return JSON.stringify(value);
+  if (typeof value === "object") return media(value) ?? JSON.stringify(value);
   return String(value);
+}
+
+/** A media object in a word or two: its files are to be seen elsewhere. */
+function media(value: object): string | null {
+  const { _type: type, path, filenames } = value as { _type?: unknown; path?: unknown; filenames?: unknown };
+  if (typeof type !== "string") return null;
+  if (typeof path === "string") return `${type}  ${path.split("/").pop()}`;
+  return Array.isArray(filenames) ? `${type}  ${filenames.length} files` : type;
+}
+
+export function bytes(size: number): string {
+  if (size < 1000) return `${size} B`;
+  const units = ["kB", "MB", "GB", "TB", "PB"];
+  let value = size / 1000;
+  while (value >= 999.5 && units.length > 1) {
+    value /= 1000;
+    units.shift();
+  }
+  return `${value.toFixed(value < 10 ? 1 : 0)} ${units[0]}`;
 }
 
 export function ago(time: string, now = Date.now()): string {

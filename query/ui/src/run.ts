@@ -1,17 +1,26 @@
-/** One run: its account, what was refused, charts of every key, config, summary, processes. */
+/** One run: its account and what was refused above; charts, media, output, files and facts below. */
 
-import { getRun, listKeys, type RunDetails } from "./api";
+import { getRun, listAllKeys, type RichKey, type RunDetails } from "./api";
 import { Board } from "./board";
+import { Console } from "./console";
 import { controls } from "./controls";
 import { fill, h } from "./dom";
-import { ago, cell, duration, number, state } from "./format";
+import { Files } from "./files";
+import { ago, duration, number, state } from "./format";
+import { Links } from "./links";
 import { live } from "./live";
+import { Media } from "./media";
+import { Overview } from "./overview";
 import { colour } from "./palette";
+import { Tabs } from "./tabs";
 import * as url from "./url";
 
 export function runPage(app: Element, name: string, signal: AbortSignal): void {
   const [entity, project] = name.split("/");
   let keys: string[] = [];
+  let richKeys: RichKey[] = [];
+  let details: RunDetails | null = null;
+  let drawn = "";
   const board = new Board({
     runs: () => [name],
     eachRank: () => url.read("ranks") === "each",
@@ -23,7 +32,6 @@ export function runPage(app: Element, name: string, signal: AbortSignal): void {
     }),
   });
   const head = h("div", { class: "head" });
-  const details = h("div", { class: "details" });
   const ranks = h(
     "label",
     { hidden: true },
@@ -37,6 +45,19 @@ export function runPage(app: Element, name: string, signal: AbortSignal): void {
     }),
     "Each rank",
   );
+  const links = new Links(name);
+  const media = new Media(name, links);
+  const output = new Console(name);
+  const files = new Files(name, links);
+  const overview = new Overview(name);
+  const charts = h("div", { class: "content" }, controls(board, () => board.layout(keys), ranks), board.element);
+  const tabs = new Tabs([
+    { name: "Charts", element: charts, refresh: () => board.refresh() },
+    { name: "Media", element: media.element, refresh: () => media.refresh(richKeys) },
+    { name: "Console", element: output.element, refresh: () => output.refresh() },
+    { name: "Files", element: files.element, refresh: () => files.refresh() },
+    { name: "Overview", element: overview.element, refresh: async () => { if (details) await overview.refresh(details); } },
+  ]);
   fill(
     app,
     h(
@@ -46,23 +67,25 @@ export function runPage(app: Element, name: string, signal: AbortSignal): void {
       h("a", { class: "crumb", href: url.page("p", `${entity}/${project}`) }, `${entity}/${project}`),
       h("span", { class: "crumb" }, name.split("/")[2]!),
     ),
-    h("main", { class: "single" }, head, h("div", { class: "content" }, controls(board, () => board.layout(keys), ranks), board.element), details),
+    h("main", { class: "single" }, head, tabs.bar, tabs.body),
   );
-  let signature = "";
   live(async () => {
-    const found = await getRun(name);
-    const now = await listKeys({ runs: [name] });
-    ranks.hidden = (found.run.worldSize ?? 1) < 2;
-    const busy = state(found.run.state) === "running";
-    drawHead(head, found);
-    drawDetails(details, found);
-    if (now.join("\n") !== keys.join("\n") || !board.element.firstChild) {
-      keys = now;
+    details = await getRun(name);
+    const now = await listAllKeys(name);
+    ranks.hidden = (details.run.worldSize ?? 1) < 2;
+    const busy = state(details.run.state) === "running";
+    drawHead(head, details);
+    richKeys = now.richKeys;
+    tabs.count("Media", richKeys.length);
+    tabs.count("Files", details.fileCount);
+    tabs.count("Overview", details.alertCount);
+    if (now.keys.join("\n") !== keys.join("\n") || !board.element.firstChild) {
+      keys = now.keys;
       board.layout(keys);
     }
-    const fresh = `${found.run.state} ${found.run.lastStep}`;
-    if (busy || fresh !== signature) await board.refresh();
-    signature = fresh;
+    const fresh = `${details.run.state} ${details.run.lastStep} ${details.fileCount} ${tabs.current.name}`;
+    if (busy || fresh !== drawn) await tabs.current.refresh();
+    drawn = fresh;
     return busy;
   }, signal);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => board.redraw(), { signal });
@@ -86,32 +109,10 @@ function drawHead(element: Element, { run, writers, refusals }: RunDetails): voi
       fact(isClosed ? "receipt" : "so far", `sent ${number(sum("sent"))} = stored ${number(sum("stored"))} + refused ${number(sum("refused"))}`),
     ),
     refusals.length
-      ? h("div", { class: "refusals", role: "alert" }, h("b", {}, "Refused points"),
+      ? h("div", { class: "refusals", role: "alert" }, h("b", {}, "Refused"),
           h("table", {}, h("tbody", {}, refusals.map((refusal) =>
-            h("tr", {}, h("td", { class: "num" }, number(Number(refusal.count ?? 0))), h("td", {}, h("code", {}, refusal.reason)),
+            h("tr", {}, h("td", { class: "num" }, refusal.count ? number(Number(refusal.count)) : ""), h("td", {}, h("code", {}, refusal.reason)),
               h("td", {}, refusal.field ?? ""), h("td", { class: "muted" }, refusal.message))))))
       : "",
-  );
-}
-
-function drawDetails(element: Element, { run, writers }: RunDetails): void {
-  const pairs = (title: string, values: Record<string, unknown> = {}): HTMLElement =>
-    h("section", {}, h("h3", {}, title), h("table", { class: "pairs" }, h("tbody", {},
-      Object.entries(values).sort(([a], [b]) => a.localeCompare(b)).map(([key, value]) => h("tr", {}, h("td", { class: "muted" }, key), h("td", {}, cell(value)))))));
-  fill(
-    element,
-    pairs("Config", run.config),
-    pairs("Summary", run.summary),
-    h("section", { class: "wide" }, h("h3", {}, "Processes"),
-      h("table", {},
-        h("thead", {}, h("tr", {}, ["Rank", "Attempt", "Host", "Process", "State", "Heard of", "Sent", "Stored", "Refused"].map((title) => h("th", {}, title)))),
-        h("tbody", {}, writers.slice(0, 256).map((writer) =>
-          h("tr", {},
-            h("td", { class: "num" }, number(writer.rank ?? 0)), h("td", { class: "num" }, String(writer.attempt ?? 0)),
-            h("td", {}, writer.host), h("td", { class: "num" }, String(writer.processId)),
-            h("td", {}, h("span", { class: `state ${state(writer.state)}` }, state(writer.state))), h("td", { class: "muted" }, ago(writer.heartbeatTime)),
-            h("td", { class: "num" }, number(Number(writer.sent ?? 0))), h("td", { class: "num" }, number(Number(writer.stored ?? 0))),
-            h("td", { class: "num" }, number(Number(writer.refused ?? 0))),
-          ))))),
   );
 }

@@ -7,8 +7,9 @@ import random
 import pytest
 
 from artifact_svc.layout import Collection, blob, check_name, version_number
-from artifact_svc.manifest import MAX_ENTRIES, check_entries, digest, path_problem
+from artifact_svc.manifest import MAX_ENTRIES, check_entries, digest
 from runstream.errors import InvalidField
+from runstream.names import path_problem
 from runstream.v1.artifact_pb2 import ManifestEntry
 
 SHA = "a" * 64

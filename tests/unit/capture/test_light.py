@@ -22,5 +22,6 @@ print(json.dumps(sorted(set(sys.modules) - before)))
     ours = {name for name in loaded if name.startswith("runstream")}
     assert {name.split(".")[0] for name in loaded} - {"runstream"} <= sys.stdlib_module_names
     assert ours == {
-        f"runstream.capture{name}" for name in ("", ".channel", ".console", ".exceptions", ".line", ".metadata")
+        f"runstream.capture{name}"
+        for name in ("", ".channel", ".console", ".descriptors", ".exceptions", ".line", ".metadata")
     }

@@ -166,3 +166,18 @@ def test_a_private_key_is_masked_over_its_lines() -> None:
     assert redact("stderr", "other") == "other"
     assert [redact("stdout", "x") for _ in range(200)].count(MASK) == 128
     assert LineRedactor(None)("stdout", "password=hunter2") == "password=hunter2"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_masked"),
+    [
+        ("DB_PASSWORD", "correcthorse", True),
+        ("SORT_KEY", "val_loss", False),
+        ("SORT_KEY", "q7x-val-loss", True),
+        ("AWS_SECRET_ACCESS_KEY", "/" + _WORD + "abcdefghijkl", True),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "/home/ada/google-credentials-2024.json", False),
+        ("MY_TOKEN", "abc1234", False),
+    ],
+)
+def test_which_values_of_the_environment_are_looked_for(name: str, value: str, is_masked: bool) -> None:
+    assert (Redactor({name: value}).text(f"x {value} y") == "x *** y") == is_masked

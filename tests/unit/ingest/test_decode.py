@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.decode import MAX_DOCUMENT_BYTES, MAX_TEXT_CHARS, decode
+from ingest.decode import decode
+from ingest.decode_records import MAX_DOCUMENT_BYTES, MAX_TEXT_CHARS
 from ingest.keys import StreamKeys
 from runstream.store.points import Place
 from runstream.store.records import WriterIdentity

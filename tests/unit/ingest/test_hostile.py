@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from support.hostile import OPENS, REQUESTS
 from support.sessions import check_session
 
-from ingest.decode import MAX_TAGS, MAX_TIME_MS, decode
+from ingest.decode import decode
+from ingest.decode_records import MAX_TAGS, MAX_TIME_MS
 from ingest.keys import StreamKeys
 from ingest.part import Outcome
 from ingest.session import Session, Submit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from query.attempts import cuts_by_run
+from query.attempts import Cuts, cuts_by_run, valid_now
 
 
 def is_hidden(attempt: int, step: int, starts: dict[int, int]) -> bool:
@@ -24,3 +24,10 @@ def test_cuts_follow_the_rule(starts: dict[int, int], step: int) -> None:
 
 def test_runs_of_one_attempt_have_no_cuts() -> None:
     assert cuts_by_run([{"run_id": 1, "attempt": 5, "first_step": 0}]) == {}
+
+
+def test_cuts_of_many_runs_are_one_condition() -> None:
+    assert valid_now({}) == ("true", {})
+    text, parameters = valid_now({8: Cuts(3, [1, 2], [50, 60]), 16: Cuts(2, [1], [-(1 << 63)])})
+    assert "cut_places" in text
+    assert parameters == {"cut_places": [8 ^ 1, 8 ^ 2, 16 ^ 1], "last_valid": [49, 59, -(1 << 63)]}

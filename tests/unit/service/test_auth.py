@@ -93,5 +93,6 @@ def test_roles_and_entities() -> None:
 def test_which_paths_need_a_key() -> None:
     assert needs_key("/runstream.v1.QueryService/ListRuns")
     assert needs_key("/api/other")
+    assert needs_key("/files/e/p/r/x.png")
     for path in ("/", "/p/a/b", "/assets/x.js", "/healthz", "/readyz", "/metrics", "/api/endpoints"):
         assert not needs_key(path)
