@@ -251,7 +251,7 @@ def test_servers_that_do_not_answer_are_passed_over(site: Site, tmp_path: Path) 
     writer = Writer(tmp_path / "several")
     writer.save("a.txt", b"several")
     writer.end()
-    forward(site, writer.run_dir, artifact_url=f"http://127.0.0.1:9,{site.server.http_url}")
+    forward(site, writer.run_dir, base_url=f"http://127.0.0.1:9,{site.server.http_url}")
     assert list(listed(site, "several")) == ["a.txt"]
 
 
