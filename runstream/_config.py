@@ -58,7 +58,7 @@ class Config(Document):
         self._take(free)
         self._tell()
 
-    def begin(self, given: Any, defaults: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
+    def _begin(self, given: Any, defaults: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
         """Sets what a run begins with, without a word: what is given, over defaults, over an earlier config."""
         self._take({_key(key): value for key, value in {**defaults, **as_mapping(given)}.items()})
         _fill(self, earlier, self)

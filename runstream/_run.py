@@ -64,10 +64,10 @@ class Run(Spooled):
         self._definitions = Definitions()
         self._outbox = Outbox(self._write_record, self._warn)
         outbox, allows = self._outbox, settings.allow_val_change or _ends.in_notebook()
-        self._config = Config(lambda it: outbox.put("KIND_CONFIG", it.own), self._warn, allows_change=allows)
-        self._summary = Summary(lambda it: outbox.put("KIND_SUMMARY", it.own), self.latest, self._leave_out)
+        self._config = Config(lambda it: outbox.put("KIND_CONFIG", it._own), self._warn, allows_change=allows)
+        self._summary = Summary(lambda it: outbox.put("KIND_SUMMARY", it._own), self.latest, self._leave_out)
         self._lock = threading.Lock()
-        self._config.begin(config, defaults or {}, beginning.earlier.config if beginning.earlier else {})
+        self._config._begin(config, defaults or {}, beginning.earlier.config if beginning.earlier else {})
         self._sleeps_in_child = asleep
         if asleep:
             self._sleep()
@@ -77,7 +77,7 @@ class Run(Spooled):
         if attributes:
             self._say_attributes(attributes)
         if self._config:
-            self._outbox.put("KIND_CONFIG", self._config.own)
+            self._outbox.put("KIND_CONFIG", self._config._own)
         if self._keeper is not None:
             self._keeper.start()
 

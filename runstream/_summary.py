@@ -92,4 +92,4 @@ class Summary(Document):
         return {key: value for key, value in self._latest().items() if key not in self._hidden}
 
     def _all(self) -> dict[str, Any]:
-        return self._automatic() | self.own()
+        return self._automatic() | self._own()

@@ -131,7 +131,7 @@ class Document(Section):
             self._take(as_mapping(other))
         self._tell()
 
-    def own(self) -> dict[str, Any]:
+    def _own(self) -> dict[str, Any]:
         """What was set, without what a kind of document adds when it is read."""
         return dict(dict.items(self))
 

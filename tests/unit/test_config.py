@@ -92,7 +92,7 @@ def test_locked_values_stay_and_a_word_says_so() -> None:
 def test_what_a_run_begins_with() -> None:
     kept = Kept()
     given, defaults = {"lr": 0.1, "opt": {"a": 1}}, {"lr": 9, "size": 3}
-    kept.config.begin(given, defaults, {"lr": 8, "opt": {"a": 7, "b": 2}, "old": {"x": 1}})
+    kept.config._begin(given, defaults, {"lr": 8, "opt": {"a": 7, "b": 2}, "old": {"x": 1}})
     assert kept.config == {"lr": 0.1, "size": 3, "opt": {"a": 1, "b": 2}, "old": {"x": 1}}
     assert kept.told == []
     kept.config.old.x = 2
@@ -113,7 +113,7 @@ def test_a_summary_is_what_was_set_over_what_was_logged() -> None:
     hidden: list[str] = []
     told: list[dict[str, Any]] = []
     latest = {"loss": 0.5, "acc": 0.9}
-    summary = Summary(lambda changed: told.append(changed.own()), lambda: latest, hidden.append)
+    summary = Summary(lambda changed: told.append(changed._own()), lambda: latest, hidden.append)
     summary["best"] = 1
     summary.acc = 0.95
     summary.update({"nested": {"a": {"b": 2}}})
