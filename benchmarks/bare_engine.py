@@ -1,4 +1,4 @@
-"""The bare engine: ready-made sorted Arrow tables into ``points``, a token each, nothing else.
+"""The bare engine: ready-made sorted Arrow tables into ``points``, nothing else.
 
 A process of its own, as ours is: ``python -m benchmarks.bare_engine DIR``. Each line of stdin is a shape as JSON; the
 answer is the seconds that inserting its rows took. A shape that says ``lazily`` has its tables made between the
@@ -7,7 +7,6 @@ inserts, so that the process's memory is the engine's.
 
 from __future__ import annotations
 
-import itertools
 import json
 import sys
 import time
@@ -48,8 +47,8 @@ def main() -> None:
         made = tables(number, **shape)
         ready = made if lazily else list(made)
         began = time.perf_counter()
-        for index, table in zip(itertools.count(), ready, strict=False):
-            store.insert_arrow("points", table, token=f"{number}-{index}")
+        for table in ready:
+            store.insert_arrow("points", table)
         print(time.perf_counter() - began, flush=True)
     store.close()
 

@@ -4,20 +4,16 @@ The order of inserts: points, then series, then the rest, accounts last. A reade
 account must find its points (I5), and a key listed in series must have points. Done is said after all of them.
 
 An insert whose outcome is unknown is tried again with the same rows until there is an answer, for as long as
-the process lives: the batcher's bound and flow control hold the clients back meanwhile. Each try has a token of
-its own: an engine that is killed between noting a token and committing its rows would take a second one with
-the same token for done, and the rows would be lost. Rows that come twice replace themselves by key. What
-ClickHouse refuses for good is cut in halves until the poisonous part stands alone.
+the process lives: the batcher's bound and flow control hold the clients back meanwhile. Rows that come twice
+replace themselves by key. What ClickHouse refuses for good is cut in halves until the poisonous part stands alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-import secrets
 from collections.abc import Callable, Sequence
 
-import pyarrow as pa
 import structlog
 
 from ingest import metrics
@@ -104,20 +100,15 @@ class Committer:
 
 
 def insert(store: Store, parts: Sequence[Part]) -> None:
-    """Inserts parts, each table once. A token is one call's, for what clickhouse-connect sends again by itself."""
-    token = secrets.token_hex(16)
-
-    def insert_into(table: str, rows: pa.Table) -> None:
-        store.insert_arrow(table, rows, token=f"{table}-{token}")
-
+    """Inserts parts, each table once."""
     blocks = merged(block for part in parts for block in part.blocks)
     if blocks:
-        insert_into("points", points_table(blocks))
-        insert_into("series", series_table(blocks))
+        store.insert_arrow("points", points_table(blocks))
+        store.insert_arrow("series", series_table(blocks))
     records = tables(row for part in parts for row in part.rows)
     for table in _RECORD_TABLES:
         if table in records:
-            insert_into(table, records[table])
+            store.insert_arrow(table, records[table])
 
 
 def _first_line(error: BaseException) -> str:

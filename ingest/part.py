@@ -22,14 +22,12 @@ class Outcome:
 class Part:
     """One message of one writer.
 
-    ``token`` names exactly this content: the same token never comes with other rows.
     ``name`` is whose turn it takes: API key and run.
     ``received_s`` is when it came, on the monotonic clock.
     ``done`` is called once, in the event loop, when the part is committed or refused; not if the process
     stops first.
     """
 
-    token: str
     blocks: list[PointBlock]
     rows: list[Row]
     points: int

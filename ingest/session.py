@@ -10,7 +10,6 @@ whole in every update, so the session keeps its state and account.
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,7 +39,6 @@ class Submit:
     """Commit this; tell the session its outcome by ``ticket``. ``ticket`` 0 wants no answer."""
 
     ticket: int
-    token: str
     blocks: list[PointBlock]
     rows: list[Row]
     points: int
@@ -112,8 +110,7 @@ class Session:
             max_batches_in_flight=self._settings.max_batches_in_flight,
         )
         rows = [run_row(self.who), self._writer_row(self.who.started_us, now_us)]
-        token = self._token("open", now_us, now_us, [])
-        return [Reply(ingest_pb2.PublishResponse(opened=limits)), Submit(0, token, [], rows, 0, False)]
+        return [Reply(ingest_pb2.PublishResponse(opened=limits)), Submit(0, [], rows, 0, False)]
 
     def message(self, request: ingest_pb2.PublishRequest, now_us: int) -> list[Action]:
         """What to do about a message after the open.
@@ -127,8 +124,7 @@ class Session:
         if kind == "heartbeat":
             self._account = request.heartbeat.so_far
             time_us = request.heartbeat.time_us or now_us
-            token = self._token("heartbeat", time_us, time_us, [])
-            return [Submit(0, token, [], [self._writer_row(time_us, now_us)], 0, False)]
+            return [Submit(0, [], [self._writer_row(time_us, now_us)], 0, False)]
         raise InvalidField("message", f"must be batch or heartbeat after open, not {kind}")
 
     def outcome(self, ticket: int, outcome: Outcome) -> list[Action]:
@@ -167,8 +163,7 @@ class Session:
         rows = decoded.rows + self._own_row(decoded, now_us)
         ticket, self._next_ticket = self._next_ticket, self._next_ticket + 1
         self._waiting.append(_Waiting(ticket, first, last, decoded.points, decoded.refusals))
-        token = self._token("batch", first, last, decoded.blocks)
-        return [Submit(ticket, token, decoded.blocks, rows, decoded.points, batch.urgent)]
+        return [Submit(ticket, decoded.blocks, rows, decoded.points, batch.urgent)]
 
     def _own_row(self, decoded: Decoded, now_us: int) -> list[Row]:
         if decoded.writer_state is None and decoded.receipt is None:
@@ -188,20 +183,6 @@ class Session:
             message=message,
             count=waiting.points + sum(refusal.count for refusal in waiting.refusals),
         )
-
-    def _token(self, kind: str, first: int, last: int, blocks: list[PointBlock]) -> str:
-        """Names this content: who, which range, and a digest of the numbers.
-
-        The range alone would do for a sound client; with the digest a defective one that reuses a range
-        overwrites by row key instead of being dropped in silence.
-        """
-        digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self.who.place, self.who.writer, kind, first, last)).encode())
-        for block in blocks:
-            digest.update("\0".join(block.keys).encode())
-            digest.update(block.steps.tobytes())
-            digest.update(block.values.tobytes())
-        return digest.hexdigest()
 
 
 def _identity(message: ingest_pb2.Open, entity: str) -> WriterIdentity:

@@ -147,7 +147,6 @@ class Stream:
             done = functools.partial(self._done, action.ticket, size, received_s)
             self._batcher.submit(
                 Part(
-                    action.token,
                     action.blocks,
                     action.rows,
                     action.points,
@@ -157,7 +156,9 @@ class Stream:
                     done,
                 )
             )
-            size = 0  # a message is one part; what else it may become takes no room of its own
+            size = 0  # a message is one part at most, and that gives its room back
+        if size:
+            self._room.leave(size)
         return points
 
     async def _keep_pace(self, points: int) -> None:
@@ -187,9 +188,8 @@ class Stream:
     def _show_on_run_page(self, ticket: int, message: str) -> None:
         rows = self._session.rejection_rows(ticket, message)
         if rows:
-            token = f"rejected-{self._session.who.writer}-{ticket}"
             now_s = time.monotonic()
-            self._batcher.submit(Part(token, [], rows, 0, False, self._name, now_s, lambda outcome: None))
+            self._batcher.submit(Part([], rows, 0, False, self._name, now_s, lambda outcome: None))
 
 
 def parsed(data: bytes) -> ingest_pb2.PublishRequest:

@@ -8,7 +8,7 @@ table. Three outside rules shaped it:
 - After a query fails part-way, chDB puts the failed query's rows before the next result of the same handle,
   without an error. That would leak between tenants: so a throwaway statement follows every exception.
 - Defaults of inserts changed in ClickHouse 26.2 and clickhouse-connect sends an insert again by itself when
-  the connection breaks: so settings are pinned and every insert carries a token.
+  the connection breaks: so settings are pinned, and rows that come twice must replace themselves.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from runstream.store.data_dir import DataDir
 
 DATABASE = "runstream"
 
-# async_insert: an ack must mean committed. deduplicate_*: a retried block and its token count once.
+# async_insert: an ack must mean committed. deduplicate: the engine may not take a second insert for done, since
+# without replicas it notes the first before it commits it, and one that is killed between loses the rows.
 # max_memory_usage: chDB takes the host's whole memory as its limit; one query must not.
 _PINNED: Mapping[str, object] = {
     "async_insert": 0,
-    "insert_deduplicate": 1,
-    "deduplicate_insert": "enable",
-    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    "insert_deduplicate": 0,
+    "deduplicate_insert": "disable",
     "max_memory_usage": 4 << 30,
     "max_execution_time": 120,
 }
@@ -104,14 +104,14 @@ class Store:
         with self.handle() as client:
             return client.command(sql, parameters=dict(parameters or {}))
 
-    def insert_arrow(self, table: str, rows: pa.Table, *, token: str) -> None:
-        """Inserts rows as one block, once: the same token again, with the same rows, changes nothing.
+    def insert_arrow(self, table: str, rows: pa.Table) -> None:
+        """Inserts rows as one block; the same rows again replace themselves by their table's key.
 
-        Returns after ClickHouse has committed. Whatever is raised, the same rows with the same token may
-        be inserted again; what the exception means is ``store.outcome.classify``'s to say.
+        Returns after ClickHouse has committed. Whatever is raised, the same rows may be inserted again; what
+        the exception means is ``store.outcome.classify``'s to say.
         """
         with self.handle() as client:
-            client.insert_arrow(table, rows, database=self.database, settings={"insert_deduplication_token": token})
+            client.insert_arrow(table, rows, database=self.database)
 
     def ping(self) -> bool:
         """Whether the engine answers."""

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# The window remembers this many insert tokens a table, so a retry within them is dropped whole; a replay
-# after that replaces itself by row key. fsync: on a single node nothing else covers a power cut.
+# fsync: on a single node nothing else covers a power cut.
 _SINGLE_NODE: Mapping[str, str] = {
     "replacing": "ReplacingMergeTree",
     "aggregating": "AggregatingMergeTree",
     "plain": "MergeTree",
-    "table_settings": ("non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1"),
+    "table_settings": "fsync_after_insert = 1, fsync_part_directory = 1",
 }
 
 

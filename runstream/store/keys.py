@@ -52,7 +52,7 @@ def put(store: Store, key: StoredKey) -> None:
         "revoked": key.revoked,
         "ver": ver,
     }
-    store.insert_arrow("api_keys", pa.Table.from_pylist([row], _SCHEMA), token=f"key-{key.key_hash}-{ver}")
+    store.insert_arrow("api_keys", pa.Table.from_pylist([row], _SCHEMA))
 
 
 def find(store: Store, key_hash: str) -> StoredKey | None:

@@ -1,7 +1,7 @@
 """Brings the schema to this version: numbered SQL files, each applied once, in order.
 
 Several services may start at once against one server, so a statement may run twice: every CREATE is made
-IF NOT EXISTS, and the row that records a migration is a token insert. A schema newer than this code is
+IF NOT EXISTS, and the rows that record a migration replace each other. A schema newer than this code is
 refused rather than guessed at.
 """
 

@@ -1,9 +1,8 @@
 """Points into ClickHouse: blocks to one sorted Arrow table, inserted once.
 
-Exactly once (I2), in two layers. A retry of the same insert carries the same token and is dropped whole. A
-replay after a crash comes in another grouping, so with another token; then the row key (project, run, key,
-step, rank, attempt) makes each point replace itself, and ver, the writer's frame sequence, is the same on
-every way, so the replayed value is the same value.
+Exactly once (I2): the row key (project, run, key, step, rank, attempt) makes a point that comes again replace itself,
+in whatever grouping and through whatever replica, and ver, the writer's frame sequence, is the same on every way, so
+the copy is the same value.
 """
 
 from __future__ import annotations

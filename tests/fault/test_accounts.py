@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 from pathlib import Path
@@ -15,7 +14,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.fault,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(importlib.util.find_spec("runstream.cli.run") is None, reason="`runstream run` is to come"),
 ]
 
 _ACCOUNT = ("sent", "stored", "refused", "complete")

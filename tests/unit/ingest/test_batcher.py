@@ -13,7 +13,7 @@ from ingest.settings import Settings
 
 
 def part(points: int, *, is_urgent: bool = False, run: int = 1) -> Part:
-    return Part("t", [], [], points, is_urgent, ("", run), time.monotonic(), lambda outcome: None)
+    return Part([], [], points, is_urgent, ("", run), time.monotonic(), lambda outcome: None)
 
 
 class Recorder:

@@ -20,13 +20,13 @@ class FailingStore:
 
     def __init__(self, fail: Callable[[str, Any, int], Exception | None]) -> None:
         self._fail = fail
-        self.inserts: list[tuple[str, int, str]] = []
+        self.inserts: list[tuple[str, Any]] = []
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
 
-    def insert_arrow(self, table: str, rows: Any, *, token: str) -> None:
-        self.inserts.append((table, rows.num_rows, token))
+    def insert_arrow(self, table: str, rows: Any) -> None:
+        self.inserts.append((table, rows))
         error = self._fail(table, rows, len(self.inserts))
         if error is not None:
             raise error
@@ -38,9 +38,7 @@ def parts(values: list[float]) -> tuple[list[Part], list[Outcome | None]]:
     def made(index: int, value: float) -> Part:
         one = np.array([1], np.int64)
         block = PointBlock(Place(1, index, 0, 0), ("a",), one, one, one.astype(np.uint64), np.array([[value]]))
-        return Part(
-            f"part-{index}", [block], [], 1, False, ("", 1), 0.0, lambda outcome: outcomes.__setitem__(index, outcome)
-        )
+        return Part([block], [], 1, False, ("", 1), 0.0, lambda outcome: outcomes.__setitem__(index, outcome))
 
     return [made(index, value) for index, value in enumerate(values)], outcomes
 
@@ -54,19 +52,19 @@ async def test_points_are_inserted_before_series_and_done_is_said_after_both() -
     store = FailingStore(lambda table, rows, count: None)
     batch, outcomes = parts([1, 2, 3])
     await committer(store).commit(batch)
-    assert [(table, rows) for table, rows, _ in store.inserts] == [("points", 3), ("series", 3)]
+    assert [(table, rows.num_rows) for table, rows in store.inserts] == [("points", 3), ("series", 3)]
     assert outcomes == [Outcome(True)] * 3
 
 
 @pytest.mark.parametrize("text", ["Code: 252. DB::Exception", "Code: 209. DB::Exception", "Code: 242. DB::Exception"])
-async def test_what_may_go_well_later_is_tried_again_with_the_same_rows_and_another_token(text: str) -> None:
+async def test_what_may_go_well_later_is_tried_again_with_the_same_rows(text: str) -> None:
     store = FailingStore(lambda table, rows, count: DatabaseError(text) if count <= 3 else None)
     batch, outcomes = parts([1, 2])
     await committer(store).commit(batch)
     assert outcomes == [Outcome(True)] * 2
-    # An engine killed between noting a token and committing the rows would take the same token for done.
-    tokens = [token for table, _, token in store.inserts if table == "points"]
-    assert len(set(tokens)) == len(tokens) > 1
+    tries = [rows for table, rows in store.inserts if table == "points"]
+    assert len(tries) > 1
+    assert all(rows.equals(tries[0]) for rows in tries)
 
 
 async def test_a_broken_connection_is_an_unknown_outcome_and_tried_again() -> None:

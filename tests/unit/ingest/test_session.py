@@ -123,13 +123,3 @@ def test_a_reopened_stream_says_again_how_the_writer_ended() -> None:
     submit = session.opened(0)[1]
     assert isinstance(submit, Submit)
     assert dict(submit.rows)["writers"]["state"] == "finished"
-
-
-def test_the_same_content_has_the_same_token_and_other_content_another() -> None:
-    def token(value: float, first: int = 1) -> str:
-        block = record_pb2.Block(key_ids=[1], steps=[1], timestamps_ms=[1], seq_offsets=[0], values=[value])
-        keys = [ingest_pb2.KeyDefinition(id=1, key="a")]
-        return submitted(opened().message(batch(first, first, blocks=[block], new_keys=keys), 0)).token
-
-    assert token(1.0) == token(1.0)
-    assert len({token(1.0), token(2.0), token(1.0, 2)}) == 3
