@@ -100,7 +100,7 @@ class Run(Spooled):
                     step = self._step
                     if commit is not False:
                         self._step = step + 1
-                elif type(step) is int and -0x8000000000000000 <= step <= 0x7FFFFFFFFFFFFFFF:
+                elif step.__class__ is int:  # 15 ns; type(step) would be a call
                     self._step = step + 1 if commit else step
                 else:
                     step = self._odd_step(step, bool(commit))
@@ -295,8 +295,7 @@ class Run(Spooled):
             number = operator.index(step)
         except TypeError:
             return step
-        if -(1 << 63) <= number < 1 << 63:
-            self._step = number + 1 if moves_on else number
+        self._step = number + 1 if moves_on else number
         return number
 
     def _log_badly(self, data: object, error: Exception) -> None:

@@ -212,8 +212,8 @@ BAD: list[tuple[str, str, dict[str, int]]] = [
 @pytest.mark.parametrize(("code", "refused"), [each[1:] for each in BAD], ids=[each[0] for each in BAD])
 def test_bad_rows_are_counted_and_strictly_raise(tmp_path: Path, code: str, refused: dict[str, int]) -> None:
     begin = "import runstream\nrun = runstream.init(project='p')\n"
-    (spool,) = offline(f"{begin}{code}\nrun.log({{'good': 1}})", tmp_path)
-    assert [row for _, row in spool.rows if row != {"1": 3.0}] == [{"good": 1.0}]
+    (spool,) = offline(f"{begin}{code}\nrun.log({{'good': 1}}, step=0)\nrun.log({{'good': 1}})", tmp_path)
+    assert [row for _, row in spool.rows if row != {"1": 3.0}] == [{"good": 1.0}] * 2
     assert spool.refused == refused
     done = run_offline(begin + code, tmp_path, RUNSTREAM_STRICT="1")
     assert done.returncode == 1
