@@ -14,7 +14,7 @@ from ingest.decoded import Bad, Decoded
 from runstream import rich
 from runstream.documents import MAX_DEPTH
 from runstream.names import MAX_KEY_BYTES, has_control_characters, path_problem
-from runstream.store.console import console_rows
+from runstream.store.console import OutputLine, console_rows
 from runstream.store.history_values import RichValue
 from runstream.store.records import WriterIdentity, alert_row, document_row, file_row, refusal_row, run_row
 from runstream.v1 import common_pb2, record_pb2
@@ -145,20 +145,19 @@ def _console(record: record_pb2.Record, who: WriterIdentity, result: Decoded, ro
     if len(lines) > room:
         message = f"the limit of a batch is {room} more lines, the record has {len(lines)}"
         raise Bad(record_pb2.REFUSAL_REASON_TOO_LARGE, "console.lines", message)
+    # One look at each: reading a field of a message costs as much as all that is done with it.
+    made = [OutputLine(line.number, line.time_us, line.stream, line.text) for line in lines]
+    timely = [line for line in made if line.time_us <= MAX_TIME_MS * 1000]
     # A text of so few characters fits whatever they are; the others are rare enough to be measured.
     good = [
-        line
-        for line in lines
-        if (len(line.text) <= MAX_LINE_BYTES // 4 or len(line.text.encode()) <= MAX_LINE_BYTES)
-        and line.time_us <= MAX_TIME_MS * 1000
+        line for line in timely if len(line.text) <= MAX_LINE_BYTES // 4 or len(line.text.encode()) <= MAX_LINE_BYTES
     ]
     if good:
         result.rows.append(console_rows(who, record.seq, good))
-    late = sum(line.time_us > MAX_TIME_MS * 1000 for line in lines)
-    if late:
+    if late := len(made) - len(timely):
         message = f"{late} lines have a time past {MAX_TIME_MS} ms since 1970"
         yield Bad(record_pb2.REFUSAL_REASON_OUT_OF_RANGE, "console.lines.time_us", message)
-    if long := len(lines) - len(good) - late:
+    if long := len(timely) - len(good):
         message = f"{long} lines have over {MAX_LINE_BYTES} bytes"
         yield Bad(record_pb2.REFUSAL_REASON_TOO_LARGE, "console.lines.text", message)
 

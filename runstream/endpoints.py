@@ -21,11 +21,11 @@ class Endpoints:
 
 
 def find_endpoints(base_url: str, *, timeout_s: float = 5.0) -> Endpoints:
-    """Asks a server where its gRPC port is.
+    """Asks a server that takes points where its gRPC port is.
 
     Args:
-        base_url: ``http(s)://host[:port]``, or several with commas between: one of them that answers is
-            taken, beginning anywhere, so that clients spread and move over when one dies.
+        base_url: ``http(s)://host[:port]``, or several with commas between: one of them that answers and has the
+            ingest service is taken, beginning anywhere, so that clients spread and move over when one dies.
         timeout_s: longest wait for each, seconds.
 
     Raises:
@@ -61,4 +61,7 @@ def check_base_url(base_url: str) -> None:
 
 def _ask(url: str, timeout_s: float) -> Endpoints:
     with urllib.request.urlopen(f"{url.rstrip('/')}/api/endpoints", timeout=timeout_s) as response:
-        return Endpoints(str(json.load(response)["grpc"]), url.startswith("https:"))
+        answer = json.load(response)
+    if "ingest" not in answer["services"]:
+        raise ValueError(f"{url} has no ingest service")
+    return Endpoints(str(answer["grpc"]), url.startswith("https:"))

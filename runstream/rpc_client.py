@@ -31,17 +31,28 @@ def call(
 ) -> dict[str, Any]:
     """Calls ``Service/Method`` of package runstream.v1 and returns its answer in proto3 JSON.
 
+    Of several base URLs with commas between, the first that has the service answers.
+
     Raises:
         InvalidField: the address cannot be.
         RunstreamError: of the kind the server named.
         ServerUnreachable: nothing answers, or no runstream server.
     """
     check_base_url(base_url)
+    for url in base_url.split(","):
+        try:
+            return _call(url, method, request, api_key, timeout_s)
+        except errors.ServerUnreachable as error:
+            trouble = error
+    raise trouble
+
+
+def _call(url: str, method: str, request: Mapping[str, Any], api_key: str, timeout_s: float) -> dict[str, Any]:
     headers = {"Content-Type": "application/json"}
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
     http_request = urllib.request.Request(
-        f"{base_url.split(',')[0].rstrip('/')}/runstream.v1.{method}", json.dumps(request).encode(), headers
+        f"{url.rstrip('/')}/runstream.v1.{method}", json.dumps(request).encode(), headers
     )
     try:
         with urllib.request.urlopen(http_request, timeout=timeout_s) as response:
@@ -52,7 +63,7 @@ def call(
             raise _refusal(error) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise errors.ServerUnreachable(
-            f"no runstream server answers at {base_url} ({getattr(error, 'reason', error)})",
+            f"no runstream server answers at {url} ({getattr(error, 'reason', error)})",
             next_step="start one with `runstream server`, or set RUNSTREAM_BASE_URL",
         ) from error
 

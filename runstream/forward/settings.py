@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -21,7 +21,6 @@ class ForwardSettings:
             calls a writer crashed after three missing ones.
         give_up_after_s: how long to go on without any progress once the training process has gone. The
             spool stays for ``runstream sync``.
-        artifact_url: where files are put, if another server than ``base_url``'s does that; RUNSTREAM_ARTIFACT_URL.
         max_batch_points: values in one message; 10,000 to 50,000 reach the transport's rate.
     """
 
@@ -33,7 +32,6 @@ class ForwardSettings:
     heartbeat_s: float = 10.0
     give_up_after_s: float = 300.0
     max_batch_points: int = 32_768
-    artifact_url: str = field(default_factory=lambda: os.environ.get("RUNSTREAM_ARTIFACT_URL", ""))
 
     def __repr__(self) -> str:
         return f"ForwardSettings(run_dir={str(self.run_dir)!r}, base_url={self.base_url!r}, api_key=***)"

@@ -83,7 +83,7 @@ class WriterTail:
         self._now_us = now_us
         self._open = read_identity(directory)
         project = f"{self._open.entity or '-'}/{self._open.project}"
-        self._uploads = Uploads(directory, project, settings.artifact_url or settings.base_url, settings.api_key)
+        self._uploads = Uploads(directory, project, settings.base_url, settings.api_key)
         self._saw_time(self._open.started_us)
         self._next_virtual_seq = 0
         self._gaps = 0

@@ -12,14 +12,6 @@ _MAX_KEY_BYTES_PER_ROW = 4 << 20
 _SHOWN_KEY_CHARS = 200
 
 
-def as_number(value: object) -> float:
-    """A value as a float. Raises whatever its type raises if it is none."""
-    if isinstance(value, (str, bytes, bytearray)):
-        raise TypeError
-    item = getattr(value, "item", None)  # numpy, torch, jax: the number in an array of one
-    return float(item() if callable(item) else value)  # type: ignore[arg-type]
-
-
 def flat(data: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
     """Walks nested mappings: ``{"a": {"b": 1}}`` gives ``("a.b", 1)``."""
     for key, value in data.items():

@@ -21,15 +21,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import SupportsIndex
+from typing import TYPE_CHECKING, SupportsIndex
 from zlib import crc32
 
 from runstream.names import MAX_KEY_BYTES, has_control_characters
 from runstream.settings import Settings
 from runstream.spool.clock import later_us, wall_us
 from runstream.spool.frame import FRAME_HEADER, record_frame, row_struct, schema_frame, segment_header
-from runstream.spool.logged import as_number, flat, narrow_enough, shown
+from runstream.spool.logged import flat, narrow_enough, shown
 from runstream.spool.room import Room
+
+if TYPE_CHECKING:
+    from runstream.spool.rich import RichRows
 
 SEGMENT_MAX_BYTES = 64 << 20
 # Room comes back a segment at a time, so a small spool has small segments.
@@ -104,6 +107,7 @@ class SpoolWriter:
         self._latest: dict[str, float] = {}
         self._refused: dict[tuple[str, str], Refused] = {}
         self._lost: Counter[str] = Counter()
+        self._rich: RichRows | None = None
         self.last_trouble = ""
         self._lock_fd = os.open(directory / "writer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
@@ -114,8 +118,8 @@ class SpoolWriter:
     def append_row(self, data: Mapping[str, object], step: int, time_ms: int) -> None:
         """Appends one history row; in the kernel when this returns.
 
-        Values that are numbers or bools are kept; others, and keys past their limits, are refused one by one
-        and counted. NaN and infinities are values. The caller must hold ``lock``.
+        NaN and infinities are values. Texts, media and the like are appended as a record; what cannot be kept is
+        refused value by value and counted, as are keys past their limits. The caller must hold ``lock``.
         """
         try:
             schema = self._schemas[tuple(data)]
@@ -210,6 +214,8 @@ class SpoolWriter:
 
     def sync(self) -> None:
         """Makes what was written survive a power cut. Called about once a second, without ``lock``."""
+        if self._rich is not None:
+            self._rich.sync()
         try:
             os.fdatasync(self._fd)
         except OSError:
@@ -260,23 +266,29 @@ class SpoolWriter:
         return True
 
     def _append_checked_row(self, data: Mapping[str, object], step: int, time_ms: int) -> None:
-        """The plain twin of the fast path: looks at each value, refuses what is no number."""
+        """The plain twin of the fast path: looks at each value; what is no number goes its own way."""
         if not isinstance(step, SupportsIndex) or not -(1 << 63) <= operator.index(step) < 1 << 63:
             self.refuse("OUT_OF_RANGE", "step", f"step must be an integer of 64 bits, not {step!r:.40}", len(data))
             return
-        numbers: dict[str, float] = {}
-        for key, value in flat(data):
-            if key in numbers:
-                self.refuse("DUPLICATE_KEY", shown(key), "the row gives this key two values; the later one is kept", 1)
-            try:
-                numbers[key] = as_number(value)
-            except OverflowError:
-                self.refuse("OUT_OF_RANGE", shown(key), "value does not fit a 64-bit float", 1)
-            except Exception:
-                kind = type(value).__name__
-                self.refuse("NOT_A_NUMBER", shown(key), f"value must be a number or bool, not {kind}", 1)
+        from runstream.values.rows import split  # rows of numbers need none of it
+
+        numbers, rich, refusals = split(data)
+        for reason, field, message in refusals:
+            self.refuse(reason, field, message, 1)
         if numbers:
             self.append_row(numbers, step, time_ms)
+        if rich:
+            written, lost = self._rich_rows().append(rich, operator.index(step), time_ms)
+            self.sent_points += written
+            if lost:
+                self._lose(lost, self.last_trouble)
+
+    def _rich_rows(self) -> RichRows:
+        if self._rich is None:
+            from runstream.spool.rich import RichRows
+
+            self._rich = RichRows(self.directory, self.append_record, self.refuse)
+        return self._rich
 
     def _without_bad_keys(self, data: Mapping[str, object]) -> dict[str, object]:
         kept: dict[str, object] = {}

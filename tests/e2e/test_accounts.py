@@ -52,7 +52,7 @@ def test_I3_receipts_spools_and_the_server_agree(world: World, tmp_path: Path) -
 import json, os, runstream
 run = runstream.init(project="accounts", id="sound", name="a name", attempt=2)
 for step in range(100):
-    run.log({"loss": step, "acc": 1.0, **({"text": "x", "none": None} if run.rank and step < 3 else {})}, step=step)
+    run.log({"loss": step, "acc": 1.0, **({"text": b"x", "none": 1j} if run.rank and step < 3 else {})}, step=step)
 run.finish()
 print(json.dumps([json.load(open(run.dir + "/writer.json"))["writer"], run.receipt.__dict__]))
 """
@@ -67,7 +67,7 @@ print(json.dumps([json.load(open(run.dir + "/writer.json"))["writer"], run.recei
     assert (run["attempts"], run["world_size"], run["keys"], run["points"]) == ([2], 2, 2, 400)
     assert [each["rank"] for each in run["writers"]] == [0, 1]
     text = run_cli("run", "show", "-/accounts/sound", env=environ(RUNSTREAM_BASE_URL=world.query_url), cwd=tmp_path)
-    assert "refused 3: NOT_A_NUMBER 'text': value must be a number or bool, not str" in text.stdout
+    assert "refused 3: NOT_A_NUMBER 'text': value is bytes: decode them" in text.stdout
     assert "2 keys, 400 points found" in text.stdout
 
 

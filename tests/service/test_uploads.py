@@ -241,6 +241,27 @@ def named(path: str, data: bytes) -> Chunk:
     return Chunk(5, 5, records=[(5, {"file": said})])
 
 
+def test_I3_values_that_are_no_numbers_are_points_of_the_account(site: Site, tmp_path: Path) -> None:
+    writer = Writer(tmp_path / "account")
+    writer.row(0)
+    for step, values in enumerate([{"a": "x", "b": None}, {"a\nb": 1, "c": "y"}, {"d": [1]}]):
+        row = {"step": str(step), "timestampMs": "1700000000000", "json": json.dumps(values)}
+        writer.spool.append_record({"history": row})
+    writer.spool.append_record({"history": {"json": "[]"}})
+    line = {"number": "0", "timeUs": "1700000000000000", "stream": "STREAM_STDERR", "text": "oh"}
+    writer.spool.append_record({"console": {"lines": [line]}})
+    writer.spool.append_record({"alert": {"title": "t", "level": "LEVEL_ERROR"}})
+    writer.spool.append_record({"document": {"kind": "KIND_METRICS", "json": '{"a": {"summary": ["none"]}}'}})
+    writer.end()
+    receipt = forward(site, writer.run_dir).receipts["r0"]
+    assert (receipt["sent"], receipt["stored"], receipt["refused"]) == (7, 5, 2)
+    run = ask(site.server.http_url, "GetRun", name=f"local/{P}/account")
+    assert run["run"]["summary"] == {"b": None, "c": "y", "d": [1]}
+    assert run["alertCount"] == "1"
+    (found,) = ask(site.server.http_url, "GetConsole", run=f"local/{P}/account")["lines"]
+    assert (found["text"], found["isStderr"]) == ("oh", True)
+
+
 def test_a_server_that_refuses_the_key_is_not_asked_for_ever(site: Site, tmp_path: Path) -> None:
     files = uploads.Uploads(tmp_path, f"-/{P}", site.server.http_url, "rs-nobody-knows-me")
     with pytest.raises(uploads.UploadRefused, match="not known here"):
@@ -251,7 +272,7 @@ def test_servers_that_do_not_answer_are_passed_over(site: Site, tmp_path: Path) 
     writer = Writer(tmp_path / "several")
     writer.save("a.txt", b"several")
     writer.end()
-    forward(site, writer.run_dir, artifact_url=f"http://127.0.0.1:9,{site.server.http_url}")
+    forward(site, writer.run_dir, base_url=f"http://127.0.0.1:9,{site.server.http_url}")
     assert list(listed(site, "several")) == ["a.txt"]
 
 

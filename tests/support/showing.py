@@ -78,6 +78,7 @@ def show(url: str, grpc: str, project: str, run: str) -> None:
             wrong={"_type": "table-file", "path": "media/table/wrong.table.json", "ncols": 4, "nrows": 37},
             page={"_type": "html-file", "path": "media/html/page.html"},
             weights={"_type": "histogram", "values": [1, 4, 9, 14, 9, 5, 2], "bins": [-3, -2, -1, 0, 1, 2, 3, 4]},
+            curve={"_type": "custom-chart", "chart": "line", "table": {"path": "media/table/wrong.table.json"}},
             nested={"a": [1, 2, {"b": None}]},
         )
     )  # fmt: skip

@@ -22,7 +22,8 @@ class World:
 
     def env(self, **changes: str) -> dict[str, str]:
         """The environment of a training process."""
-        return environ(RUNSTREAM_BASE_URL=self.ingest_url, RUNSTREAM_ARTIFACT_URL=self.artifact_url, **changes)
+        urls = dict.fromkeys((self.ingest_url, self.query_url, self.artifact_url))
+        return environ(RUNSTREAM_BASE_URL=",".join(urls), **changes)
 
 
 @contextlib.contextmanager

@@ -170,6 +170,7 @@ def test_media_are_seen_step_by_step(site: Site, everything: str) -> None:
     expect(site.page.locator('.card[data-key="pair"] img')).to_have_count(2)
     expect(site.page.locator('.card[data-key="note"]')).to_contain_text("Once upon a step 30")
     expect(site.page.locator('.card[data-key="weights"] rect')).to_have_count(7)
+    expect(site.page.locator('.card[data-key="curve"] tbody tr')).to_have_count(10)
     frame = site.page.frame_locator('.card[data-key="page"] iframe')
     expect(frame.locator("h2")).to_have_text("A page of the run")
 

@@ -60,7 +60,7 @@ export class Media {
 }
 
 function isWide(key: RichKey): boolean {
-  return key.types.some((type) => /table|html/.test(type));
+  return key.types.some((type) => /table|html|custom-chart/.test(type));
 }
 
 /** One key. While the slider is at its end it stays there as steps come. */

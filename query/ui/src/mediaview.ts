@@ -14,6 +14,8 @@ export function mediaView(value: HistoryValue, links: Links): HTMLElement {
   const type = value.type.replace("[]", "");
   if (type === "string") return h("pre", { class: "text" }, String(content));
   if (type === "histogram") return histogramView(content as { values: number[]; bins: number[] });
+  const table = (content as { table?: Item } | null)?.table?.path; // a custom chart is told by its table
+  if (type === "custom-chart" && table) return tableView(table, links);
   if (items.length === 0) return h("pre", { class: "text" }, JSON.stringify(content, null, 2));
   if (type.includes("table") && items[0]!.path) return tableView(items[0]!.path, links);
   return h("div", { class: items.length > 1 ? "tiles" : "single" }, items.map((item) => tile(type, item, links)));

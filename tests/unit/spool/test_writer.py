@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from runstream.spool.logged import MAX_KEYS_PER_ROW
 from runstream.spool.reader import SpoolReader
 from runstream.spool.writer import SpoolWriter
+from runstream.values.image import Image
 
 
 @pytest.fixture
@@ -60,10 +63,9 @@ def test_what_is_a_number_is_kept(writer: SpoolWriter, value: object) -> None:
 @pytest.mark.parametrize(
     ("data", "reason", "field"),
     [
-        ({"a": "text"}, "NOT_A_NUMBER", "a"),
-        ({"a": None}, "NOT_A_NUMBER", "a"),
-        ({"a": [1, 2]}, "NOT_A_NUMBER", "a"),
-        ({"a": np.array([1.0, 2.0])}, "NOT_A_NUMBER", "a"),
+        ({"a": b"bytes"}, "NOT_A_NUMBER", "a"),
+        ({"a": 1j}, "NOT_A_NUMBER", "a"),
+        ({"a": object()}, "NOT_A_NUMBER", "a"),
         ({"a": 10**400}, "OUT_OF_RANGE", "a"),
         ({"": 1}, "KEY_LENGTH", ""),
         ({5: 1}, "KEY_LENGTH", "5"),
@@ -82,6 +84,55 @@ def test_what_cannot_be_kept_is_refused_by_name_and_its_neighbours_stay(
     rows, records = read_back(writer.directory)
     assert rows == [{"step": 3, "good": 1.0}]
     assert [record["refused"]["reason"] for record in records] == [f"REFUSAL_REASON_{reason}"]  # type: ignore[index]
+
+
+def histories(directory: Path) -> list[tuple[int, dict[str, object]]]:
+    """Step and content of each record of rich values."""
+    records: list[Any] = [record["history"] for record in read_back(directory)[1] if "history" in record]
+    return [(int(history["step"]), json.loads(history["json"])) for history in records]
+
+
+def test_what_is_no_number_is_a_record_beside_the_row_and_counted(writer: SpoolWriter) -> None:
+    array = np.array([1.0, np.nan])
+    writer.append_row({"loss": 0.5, "text": "ü", "none": None, "list": [1, "x"], "array": array}, 7, 1000)
+    assert writer.all_sent_points == 5
+    assert writer.flush_refusals() == []
+    assert read_back(writer.directory)[0] == [{"step": 7, "loss": 0.5}]
+    assert histories(writer.directory) == [(7, {"text": "ü", "none": None, "list": [1, "x"], "array": [1.0, "NaN"]})]
+
+
+def test_a_file_is_recorded_before_the_row_that_names_it(writer: SpoolWriter) -> None:
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    writer.append_row({"picture": Image(pixels, caption="c")}, 3, 1000)
+    writer.append_row({"picture": Image(pixels)}, 4, 1000)
+    kinds = [sorted(set(record) - {"timeUs"}) for record in read_back(writer.directory)[1]]
+    assert kinds == [["file"], ["history"]] * 2
+    (_, first), (_, second) = histories(writer.directory)
+    picture: Any = first["picture"]
+    assert (picture["_type"], picture["width"], picture["caption"]) == ("image-file", 2, "c")
+    assert picture["sha256"] == second["picture"]["sha256"]  # type: ignore[index]
+    kept = writer.directory / "files" / picture["path"]
+    assert hashlib.sha256(kept.read_bytes()).hexdigest() == picture["sha256"]
+
+
+def test_rich_values_of_many_keys_become_as_many_records_as_the_wire_wants(writer: SpoolWriter) -> None:
+    row = {f"k{number}": "x" * 200_000 for number in range(12)} | {f"n{number}": None for number in range(9_000)}
+    writer.append_row(row, 1, 1000)
+    found = histories(writer.directory)
+    assert all(len(content) <= 5_000 and len(json.dumps(content)) <= 2 << 20 for _, content in found)
+    assert {key: value for _, content in found for key, value in content.items()} == row
+    assert writer.all_sent_points == len(row)
+
+
+def test_I3_rich_values_that_find_no_room_are_counted(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path / "w", {}, max_bytes=400_000)
+    for step in range(100):
+        writer.append_row({"text": "x" * 10_000, "loss": 1.0}, step, 1000)
+    kept = len(histories(writer.directory)) + len(read_back(writer.directory)[0])
+    lost = writer.unreported_points
+    assert 0 < kept < 200
+    assert kept + lost == writer.all_sent_points == 200
+    writer.close()
 
 
 @pytest.mark.parametrize("step", ["x", 1.5, None, 1 << 63, -(1 << 63) - 1])
