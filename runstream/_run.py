@@ -84,9 +84,9 @@ class Run(Spooled):
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
         """Logs one history row. When this returns, the row survives a SIGKILL of the process.
 
-        Numbers, bools and one-element tensors are kept; NaN and infinities are values; nested mappings are
-        flattened with dots. What is no number is refused, counted, and shown on the run's page; it never
-        raises.
+        Numbers, bools and one-element tensors are points; NaN and infinities are values; texts, media and arrays
+        are kept beside them; nested mappings are flattened with dots. What cannot be kept is refused, counted,
+        and shown on the run's page; it never raises.
 
         Args:
             data: keys and values.

@@ -195,17 +195,16 @@ def test_deleting_an_automatic_value_leaves_it_out_of_the_summary() -> None:
 
 
 BAD: list[tuple[str, str, dict[str, int]]] = [
-    ("no mapping", "run.log(5)", {"MALFORMED": 1}),
-    ("none", "run.log(None)", {"MALFORMED": 1}),
-    ("objects", "run.log({'a': object(), 'b': {1, 2}, 'c': 1 + 2j})", {"NOT_A_NUMBER": 3}),
-    ("text", "run.log({'a': 'x', 'b': b'x', 'c': None})", {"NOT_A_NUMBER": 3}),
-    ("arrays", "import numpy as np; run.log({'a': np.zeros(3)})", {"NOT_A_NUMBER": 1}),
+    ("no mapping", "run.log(5)", {"NOT_A_NUMBER": 1}),
+    ("none", "run.log(None)", {"NOT_A_NUMBER": 1}),
+    ("objects", "run.log({'a': object(), 'b': {1, 2}, 'c': 1 + 2j})", {"NOT_A_NUMBER": 2}),
+    ("bytes", "run.log({'a': 'x', 'b': b'x', 'c': None})", {"NOT_A_NUMBER": 1}),
     ("huge", "run.log({'a': 10**400})", {"OUT_OF_RANGE": 1}),
     ("number and string", "run.log({1: 2.0, '1': 3.0})", {"KEY_LENGTH": 1}),
     ("key", "run.log({'a' * 1000: 1, '': 2, 'a\\nb': 3})", {"KEY_LENGTH": 2, "KEY_CHARACTERS": 1}),
     ("step", "run.log({'a': 1}, step=2**70)", {"OUT_OF_RANGE": 1}),
     ("step text", "run.log({'a': 1}, step='7')", {"OUT_OF_RANGE": 1}),
-    ("recursive", "d = {}; d['d'] = d; run.log(d)", {"MALFORMED": 1}),
+    ("recursive", "d = {}; d['d'] = d; run.log(d)", {"TOO_LARGE": 1}),
 ]
 
 
