@@ -3,16 +3,18 @@
 The order of inserts: points, then series, then the rest, accounts last. A reader that finds a run's closed
 account must find its points (I5), and a key listed in series must have points. Done is said after all of them.
 
-An insert whose outcome is unknown is tried again with the same rows and token until there is an answer, for
-as long as the process lives: the batcher's bound and flow control hold the clients back meanwhile. What
+An insert whose outcome is unknown is tried again with the same rows until there is an answer, for as long as
+the process lives: the batcher's bound and flow control hold the clients back meanwhile. Each try has a token of
+its own: an engine that is killed between noting a token and committing its rows would take a second one with
+the same token for done, and the rows would be lost. Rows that come twice replace themselves by key. What
 ClickHouse refuses for good is cut in halves until the poisonous part stands alone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import random
+import secrets
 from collections.abc import Callable, Sequence
 
 import pyarrow as pa
@@ -102,8 +104,8 @@ class Committer:
 
 
 def insert(store: Store, parts: Sequence[Part]) -> None:
-    """Inserts parts, each table once. The same parts in the same order have the same tokens."""
-    token = hashlib.blake2b("\n".join(part.token for part in parts).encode(), digest_size=16).hexdigest()
+    """Inserts parts, each table once. A token is one call's, for what clickhouse-connect sends again by itself."""
+    token = secrets.token_hex(16)
 
     def insert_into(table: str, rows: pa.Table) -> None:
         store.insert_arrow(table, rows, token=f"{table}-{token}")

@@ -80,6 +80,7 @@ class Run(Spooled):
             self._outbox.put("KIND_CONFIG", self._config._own)
         if self._keeper is not None:
             self._keeper.start()
+        self._start_capture()
 
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
         """Logs one history row. When this returns, the row survives a SIGKILL of the process.
@@ -252,6 +253,7 @@ class Run(Spooled):
             return
         if not self._sleeps_in_child:
             self._outbox.flush()
+        self._stop_capture()
         self._is_finished = True
         _ends.forget(self)
         if self._sleeps_in_child or self._keeper is None or self._writer is None:

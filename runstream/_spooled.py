@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from runstream import _ends
 from runstream._attributes import Attributes
+from runstream._captured import Captured, wanted
 from runstream._keeper import Keeper
 from runstream._metrics import AppendRow, Definitions, StepSync
 from runstream._outbox import Outbox
@@ -41,6 +42,7 @@ class Spooled(Attributes):
     _append_row: AppendRow
     _lock: threading.Lock
     _outbox: Outbox
+    _captured: Captured | None = None
     _definitions: Definitions
     _is_finished: bool
     _sleeps_in_child: bool
@@ -49,6 +51,7 @@ class Spooled(Attributes):
     def after_fork(self) -> None:
         """In a forked child: the spool is the parent's. One of its own opens when the child first says something."""
         self._lock = threading.Lock()
+        self._captured = None  # the parent's; what a child prints comes through the parent's console
         self._outbox.after_fork()
         if self._writer is not None and not self._is_finished:
             self._sleep()
@@ -161,6 +164,26 @@ class Spooled(Attributes):
         if not written:
             lost = _RECORD_NAMES[next(iter(record))]
             self._warn(f"cannot write to {self._directory}: {why}; the run's {lost} is not kept")
+
+    def _start_capture(self) -> None:
+        if self._writer is None:
+            return
+        self._captured = Captured(self._directory, wanted(self._settings.capture), self._append_captured)
+        try:
+            self._captured.start()
+        except Exception as error:  # no run ends for want of its output (I4)
+            self._say(f"output and facts of this process are not recorded: {error!r}")
+
+    def _stop_capture(self) -> None:
+        captured, self._captured = self._captured, None
+        if captured is not None:
+            trouble = captured.stop()
+            if trouble:
+                self._say(trouble)
+
+    def _append_captured(self, record: Mapping[str, Any]) -> bool:
+        with self._lock:
+            return self._writer is not None and not self._is_finished and self._writer.append_record(record)
 
     def _say(self, text: str) -> None:
         print(f"runstream: {text}", file=sys.stderr, flush=True)

@@ -37,6 +37,9 @@ _TRUE = ("1", "true", "yes", "on")
 _LEAST_SPOOL_BYTES = 1 << 20
 
 
+CAPTURED = ("console", "program", "launcher", "code", "git", "requirements", "hardware")
+
+
 @dataclass(frozen=True)
 class Settings:
     """How a run is logged.
@@ -62,6 +65,7 @@ class Settings:
             finish_previous in notebooks, else return_previous.
         force: ``init`` raises where no server answers, instead of going on without one.
         allow_val_change: whether config values may change without ``allow_val_change=True``.
+        capture: what a run records by itself: console, program, launcher, code, git, requirements, hardware; or none.
         strict: raise where trouble of the tracker, or bad input, would otherwise be counted and printed.
         init_timeout_s: longest that ``init`` waits for an answer, if it has to ask the server.
         finish_timeout_s: longest that ``finish()`` waits for the receipt. The forwarder goes on after it.
@@ -92,6 +96,7 @@ class Settings:
     reinit: str = "default"
     force: bool = False
     allow_val_change: bool = False
+    capture: tuple[str, ...] = CAPTURED
     strict: bool = False
     init_timeout_s: float = 5.0
     finish_timeout_s: float = 60.0
@@ -125,6 +130,9 @@ class Settings:
         for name in ("init_timeout_s", "finish_timeout_s", "unreachable_timeout_s", "give_up_after_s"):
             if not getattr(self, name) >= 0:
                 raise InvalidField(name, f"must be 0 or more seconds, not {getattr(self, name)}")
+        unknown = [part for part in self.capture if part not in (*CAPTURED, "none")]
+        if unknown:
+            raise InvalidField("capture", f"must be some of {', '.join(CAPTURED)}, or none, not {unknown[0]!r}")
         if self.spool_max_bytes < _LEAST_SPOOL_BYTES:
             least = f"{_LEAST_SPOOL_BYTES:,} or more bytes"
             raise InvalidField("spool_max_bytes", f"must be {least}, not {self.spool_max_bytes:,}")

@@ -19,7 +19,8 @@ hypothesis.settings.load_profile("runstream")
 
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the settings of the machine's user; broken invariants raise."""
+    """No test sees the settings of the machine's user; broken invariants raise; pytest's output is its own."""
+    monkeypatch.setenv("RUNSTREAM_CAPTURE", "none")
     monkeypatch.setenv("RUNSTREAM_CONFIG", "/nonexistent")
     monkeypatch.setenv("RUNSTREAM_CHECK", "raise")
 

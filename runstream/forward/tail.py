@@ -13,18 +13,23 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from runstream.capture.line import Line
+from runstream.capture.records import console_records
 from runstream.forward.backoff import delay_s
-from runstream.forward.encode import KeyTable, batch_points, encode
+from runstream.forward.encode import KeyTable, batch_points, encode, to_record
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded
 from runstream.forward.uploads import UploadRefused, Uploads
 from runstream.forward.watch import Watch, Watched
 from runstream.spool.clock import later_us, wall_us
 from runstream.spool.ledger import InFlight, Ledger
-from runstream.spool.places import WRITER_LOCK, is_locked
+from runstream.spool.places import LAST_WORDS_FILE, WRITER_LOCK, is_locked
 from runstream.spool.reader import Chunk, SpoolReader
 from runstream.v1 import common_pb2, ingest_pb2, record_pb2
 from runstream.wire import enum_name
+
+# A pump ends within two seconds of its process.
+_LAST_WORDS_TRIES, _LAST_WORDS_WAIT_S = 25, 0.1
 
 Connect = Callable[[Ledger], Awaitable[PublishStream]]
 
@@ -204,6 +209,9 @@ class WriterTail:
         """Sends the end of a writer that could not say it, then the receipt, and closes the account."""
         seq = max(self._next_virtual_seq, self.ledger.account.acked_seq_inclusive + 1)
         if not (self.ledger.account.state or any(batch.state for batch in self.ledger.in_flight)):
+            for said in console_records(await self._last_words()):
+                await self._send_record(stream, to_record(seq, {"timeUs": str(self._next_time_us()), **said}))
+                seq += 1
             crashed = record_pb2.WriterState(state=common_pb2.RUN_STATE_CRASHED)
             await self._send_record(stream, record_pb2.Record(seq=seq, time_us=self._next_time_us(), writer=crashed))
             seq += 1
@@ -216,6 +224,20 @@ class WriterTail:
             segment.unlink(missing_ok=True)
         self._uploads.close()
         return receipt
+
+    async def _last_words(self) -> list[Line]:
+        """Lines of output that the killed process had not taken over; its pump may still be writing them."""
+        from runstream.capture.console import read_last_words  # few writers are killed
+
+        path = self.directory / LAST_WORDS_FILE
+        for _ in range(_LAST_WORDS_TRIES):
+            if not path.with_name(path.name + ".building").exists():
+                break
+            await asyncio.sleep(_LAST_WORDS_WAIT_S)
+        try:
+            return read_last_words(path)
+        except (OSError, ValueError, TypeError):
+            return []  # damaged; what the spool holds is sent all the same
 
     async def _send_record(self, stream: PublishStream, record: record_pb2.Record) -> None:
         batch = ingest_pb2.Batch(first_seq=record.seq, last_seq_inclusive=record.seq, records=[record], urgent=True)

@@ -11,6 +11,7 @@ from runstream.spool.ledger import RECEIPT_FILE
 
 WRITER_FILE = "writer.json"
 WRITER_LOCK = "writer.lock"
+LAST_WORDS_FILE = "last-words.jsonl"
 FORWARDER_LOCK = "forwarder.lock"
 
 

@@ -20,9 +20,9 @@ class Outcome(Enum):
     OVERLOADED = "overloaded"
     """Back off and slow clients down."""
     UNAVAILABLE = "unavailable"
-    """The server or its replica is in trouble: try again, the same rows and token."""
+    """The server or its replica is in trouble: try again, the same rows."""
     UNKNOWN = "unknown"
-    """It may have been executed: try again, the same rows and token, until there is an answer."""
+    """It may have been executed: try again, the same rows, until there is an answer."""
     PERMANENT = "permanent"
     """It will fail every time."""
 
