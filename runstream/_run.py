@@ -85,9 +85,9 @@ class Run(Spooled):
     def log(self, data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
         """Logs one history row. When this returns, the row survives a SIGKILL of the process.
 
-        Numbers, bools and one-element tensors are kept; NaN and infinities are values; nested mappings are
-        flattened with dots. What is no number is refused, counted, and shown on the run's page; it never
-        raises.
+        Numbers, bools and one-element tensors are points; NaN and infinities are values; texts, media and arrays
+        are kept beside them; nested mappings are flattened with dots. What cannot be kept is refused, counted,
+        and shown on the run's page; it never raises.
 
         Args:
             data: keys and values.
@@ -101,7 +101,7 @@ class Run(Spooled):
                     step = self._step
                     if commit is not False:
                         self._step = step + 1
-                elif type(step) is int and -0x8000000000000000 <= step <= 0x7FFFFFFFFFFFFFFF:
+                elif step.__class__ is int:  # 15 ns; type(step) would be a call
                     self._step = step + 1 if commit else step
                 else:
                     step = self._odd_step(step, bool(commit))
@@ -297,8 +297,7 @@ class Run(Spooled):
             number = operator.index(step)
         except TypeError:
             return step
-        if -(1 << 63) <= number < 1 << 63:
-            self._step = number + 1 if moves_on else number
+        self._step = number + 1 if moves_on else number
         return number
 
     def _log_badly(self, data: object, error: Exception) -> None:

@@ -99,3 +99,29 @@ if __name__ == "__main__":
     run_id = run_python(tmp_path / "spawn.py", env, tmp_path, timeout_s=240).split()[-1]
     found = points(server.query_url, f"local/lightning/{run_id}", ["from/parent", "from/child"])
     assert [list(found[key, 0].values()) for key in ("from/parent", "from/child")] == [[1.0], [2.0]]
+
+
+def test_images_tables_and_texts_go_through_its_logger(server: World, tmp_path: Path) -> None:
+    code = """
+import json
+import runstream
+import numpy as np
+from lightning.pytorch.loggers import WandbLogger
+logger = WandbLogger(project="lightning")
+logger.log_image("samples", [np.zeros((4, 4, 3), np.uint8)], caption=["black"], step=3)
+logger.log_table("rows", columns=["a", "b"], data=[[1, "x"], [2, "y"]], step=3)
+logger.log_text("words", columns=["said"], data=[["hello"]], step=3)
+import wandb
+run = wandb.run
+wandb.finish()
+print(json.dumps([run.id, run.receipt.__dict__]))
+"""
+    env = server.env(RUNSTREAM_AS_WANDB="1")
+    run_id, receipt = json.loads(run_python(code, env, tmp_path, timeout_s=240).splitlines()[-1])
+    assert receipt["complete"]
+    assert receipt["refused"] == 0
+    name = f"local/lightning/{run_id}"
+    keys = ["samples", "rows", "words"]
+    values = ask(server.query_url, "GetHistoryValues", runs=[name], keys=keys)["values"]
+    assert sorted(value["key"] for value in values) == sorted(keys)
+    assert points(server.query_url, name, ["trainer/global_step"])["trainer/global_step", 0] == {0: 3.0, 1: 3.0, 2: 3.0}

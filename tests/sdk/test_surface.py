@@ -195,25 +195,24 @@ def test_deleting_an_automatic_value_leaves_it_out_of_the_summary() -> None:
 
 
 BAD: list[tuple[str, str, dict[str, int]]] = [
-    ("no mapping", "run.log(5)", {"MALFORMED": 1}),
-    ("none", "run.log(None)", {"MALFORMED": 1}),
-    ("objects", "run.log({'a': object(), 'b': {1, 2}, 'c': 1 + 2j})", {"NOT_A_NUMBER": 3}),
-    ("text", "run.log({'a': 'x', 'b': b'x', 'c': None})", {"NOT_A_NUMBER": 3}),
-    ("arrays", "import numpy as np; run.log({'a': np.zeros(3)})", {"NOT_A_NUMBER": 1}),
+    ("no mapping", "run.log(5)", {"NOT_A_NUMBER": 1}),
+    ("none", "run.log(None)", {"NOT_A_NUMBER": 1}),
+    ("objects", "run.log({'a': object(), 'b': {1, 2}, 'c': 1 + 2j})", {"NOT_A_NUMBER": 2}),
+    ("bytes", "run.log({'a': 'x', 'b': b'x', 'c': None})", {"NOT_A_NUMBER": 1}),
     ("huge", "run.log({'a': 10**400})", {"OUT_OF_RANGE": 1}),
     ("number and string", "run.log({1: 2.0, '1': 3.0})", {"KEY_LENGTH": 1}),
     ("key", "run.log({'a' * 1000: 1, '': 2, 'a\\nb': 3})", {"KEY_LENGTH": 2, "KEY_CHARACTERS": 1}),
     ("step", "run.log({'a': 1}, step=2**70)", {"OUT_OF_RANGE": 1}),
     ("step text", "run.log({'a': 1}, step='7')", {"OUT_OF_RANGE": 1}),
-    ("recursive", "d = {}; d['d'] = d; run.log(d)", {"MALFORMED": 1}),
+    ("recursive", "d = {}; d['d'] = d; run.log(d)", {"TOO_LARGE": 1}),
 ]
 
 
 @pytest.mark.parametrize(("code", "refused"), [each[1:] for each in BAD], ids=[each[0] for each in BAD])
 def test_bad_rows_are_counted_and_strictly_raise(tmp_path: Path, code: str, refused: dict[str, int]) -> None:
     begin = "import runstream\nrun = runstream.init(project='p')\n"
-    (spool,) = offline(f"{begin}{code}\nrun.log({{'good': 1}})", tmp_path)
-    assert [row for _, row in spool.rows if row != {"1": 3.0}] == [{"good": 1.0}]
+    (spool,) = offline(f"{begin}{code}\nrun.log({{'good': 1}}, step=0)\nrun.log({{'good': 1}})", tmp_path)
+    assert [row for _, row in spool.rows if row != {"1": 3.0}] == [{"good": 1.0}] * 2
     assert spool.refused == refused
     done = run_offline(begin + code, tmp_path, RUNSTREAM_STRICT="1")
     assert done.returncode == 1
