@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from runstream import plot as plot
+    from runstream._alert import AlertLevel as AlertLevel
     from runstream._config import Config
     from runstream._init import init as init
     from runstream._init import setup as setup
     from runstream._init import teardown as teardown
     from runstream._metrics import Metric as Metric
+    from runstream._module import alert as alert
     from runstream._module import define_metric as define_metric
     from runstream._module import finish as finish
     from runstream._module import log as log
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "AlertLevel",
     "Audio",
     "Histogram",
     "Html",
@@ -64,6 +67,7 @@ __all__ = [
     "Settings",
     "Table",
     "Video",
+    "alert",
     "config",
     "define_metric",
     "finish",
@@ -80,6 +84,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AlertLevel": "runstream._alert",
     "Audio": "runstream.values.audio",
     "Histogram": "runstream.values.histogram",
     "Html": "runstream.values.html",
@@ -93,6 +98,7 @@ _HOMES = {
     "Settings": "runstream._settings_forms",
     "Table": "runstream.values.table",
     "Video": "runstream.values.video",
+    "alert": "runstream._module",
     "define_metric": "runstream._module",
     "finish": "runstream._module",
     "init": "runstream._init",

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from runstream import _init, _login
 from runstream import settings as settings_module
+from runstream._alert import AlertLevel
 from runstream._config import Config
 from runstream._metrics import Metric
 from runstream._run import Run
@@ -38,6 +40,16 @@ def define_metric(
     """Says how a metric of the current run is shown and summed up; see ``Run.define_metric``."""
     run = _the_run("define_metric")
     return run.define_metric(name, step_metric, step_sync, hidden, summary, goal, overwrite)
+
+
+def alert(
+    title: str,
+    text: str = "",
+    level: str | AlertLevel | None = None,
+    wait_duration: float | timedelta | None = None,
+) -> None:
+    """Says a word to people on the current run's page; see ``Run.alert``."""
+    _the_run("alert").alert(title, text, level, wait_duration)
 
 
 def mark_preempting() -> None:

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from runstream import _ends, _metrics
+from runstream._alert import AlertLevel, Alerts
 from runstream._config import Config
 from runstream._metrics import Definitions, Metric
 from runstream._outbox import Outbox
@@ -30,6 +31,8 @@ from runstream.settings import Settings
 from runstream.spool.ledger import ACKED_FILE
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import numpy.typing as npt
 
 
@@ -62,6 +65,7 @@ class Run(Spooled):
         self._take_attributes(settings, beginning)
         self._is_finished = self._is_settled = False
         self._definitions = Definitions()
+        self._alerts = Alerts()
         self._outbox = Outbox(self._write_record, self._warn)
         outbox, allows = self._outbox, settings.allow_val_change or _ends.in_notebook()
         self._config = Config(lambda it: outbox.put("KIND_CONFIG", it._own), self._warn, allows_change=allows)
@@ -176,6 +180,28 @@ class Run(Spooled):
     def mark_preempting(self) -> None:
         """Says that the machine is being taken away, so that an end by SIGTERM is no failure of the training."""
         self._write_record({"run": {"preempting": True}})
+
+    def alert(
+        self,
+        title: str,
+        text: str = "",
+        level: str | AlertLevel | None = None,
+        wait_duration: float | timedelta | None = None,
+    ) -> None:
+        """Says a word to people: it stands on the run's page.
+
+        Args:
+            title: what it is about; at most 65,536 characters are kept, as of the text.
+            text: the word.
+            level: INFO, WARN or ERROR; INFO if not said.
+            wait_duration: seconds, or a timedelta, for which the same title is not said again.
+
+        Raises:
+            InvalidField: the level is another one, or the title is empty.
+        """
+        record = self._alerts.record(title, text, level, wait_duration)
+        if record is not None:
+            self._write_record(record)
 
     def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
         """Ends the run and waits, up to ``finish_timeout_s``, until everything is stored.

@@ -28,7 +28,7 @@ from runstream.errors import InvalidField, RunstreamError
 from runstream.settings import SPOOL_FOLDER
 from runstream.spool.writer import SpoolWriter
 
-_RECORD_NAMES = {"run": "name and tags", "document": "config or summary", "writer": "end"}
+_RECORD_NAMES = {"run": "name and tags", "document": "config or summary", "writer": "end", "alert": "alert"}
 
 
 class Spooled(Attributes):

@@ -128,3 +128,24 @@ def state(world: World, run: str) -> str:
     except NotFound:
         return ""
     return str(answer["run"]["state"])
+
+
+def test_alerts_stand_on_the_runs_page(world: World, tmp_path: Path) -> None:
+    code = """
+import runstream as wandb
+run = wandb.init(project="rich", id="alerts")
+run.alert("loss is NaN", "at step 7", level=wandb.AlertLevel.ERROR, wait_duration=300)
+run.alert("loss is NaN", "at step 8", level="ERROR", wait_duration=300)
+wandb.alert(title="done", text="all of it")
+try:
+    run.alert("x", level="LOUD")
+except ValueError as error:
+    assert "level: must be INFO, WARN or ERROR" in str(error)
+else:
+    raise AssertionError
+run.finish()
+"""
+    run_python(code, world.env(), tmp_path)
+    found = ask(world.query_url, "ListAlerts", runs=["local/rich/alerts"])["alerts"]
+    said = sorted((each["title"], each["text"], each["level"]) for each in found)
+    assert said == [("done", "all of it", "info"), ("loss is NaN", "at step 7", "error")]
