@@ -158,6 +158,8 @@ class Stream:
                 )
             )
             size = 0  # a message is one part; what else it may become takes no room of its own
+        if size:
+            self._room.leave(size)  # of a message that became none
         return points
 
     async def _keep_pace(self, points: int) -> None:
