@@ -23,6 +23,8 @@ class ForwardSettings:
             spool stays for ``runstream sync``.
         artifact_url: where files are put, if another server than ``base_url``'s does that; RUNSTREAM_ARTIFACT_URL.
         max_batch_points: values in one message; 10,000 to 50,000 reach the transport's rate.
+        system_metrics_interval_s: longest time between two samples of system metrics; 0 means none. Only a run's own
+            forwarder takes them.
     """
 
     run_dir: Path
@@ -33,6 +35,7 @@ class ForwardSettings:
     heartbeat_s: float = 10.0
     give_up_after_s: float = 300.0
     max_batch_points: int = 32_768
+    system_metrics_interval_s: float = 0.0
     artifact_url: str = field(default_factory=lambda: os.environ.get("RUNSTREAM_ARTIFACT_URL", ""))
 
     def __repr__(self) -> str:
@@ -46,4 +49,9 @@ def from_environment(run_dir: Path) -> ForwardSettings:
         base_url=os.environ["RUNSTREAM_BASE_URL"],
         api_key=os.environ.get("RUNSTREAM_API_KEY", ""),
         give_up_after_s=float(os.environ.get("RUNSTREAM_GIVE_UP_AFTER_S", "300")),
+        system_metrics_interval_s=_interval_s() if os.environ.get("RUNSTREAM_SYSTEM_METRICS") == "true" else 0.0,
     )
+
+
+def _interval_s() -> float:
+    return float(os.environ.get("RUNSTREAM_SYSTEM_METRICS_INTERVAL_S", "15"))
