@@ -3,6 +3,7 @@
     open ──► Reply(opened), Submit(run and writer rows)
     batch ─► Submit(part)            later: outcome(part) ─► Reply(refusal)*, Reply(ack up to here)
     heartbeat ─► Submit(writer row)
+    An auxiliary writer has no writer row.
 
 Acks are in order: a batch is acked when it and all before it are committed or refused. The writer's row is
 whole in every update, so the session keeps its state and account.
@@ -89,6 +90,7 @@ class Session:
         self.keys = StreamKeys(settings.max_stream_keys, hold)
         self._settings = settings
         self._batch_points = batch_points or settings.max_batch_points
+        self._is_auxiliary = message.is_auxiliary
         self._waiting: deque[_Waiting] = deque()
         self._next_ticket = 1
         self._last_seq = 0
@@ -109,7 +111,7 @@ class Session:
             max_batch_points=self._batch_points,
             max_batches_in_flight=self._settings.max_batches_in_flight,
         )
-        rows = [run_row(self.who), self._writer_row(self.who.started_us, now_us)]
+        rows = [run_row(self.who), *self._writer_rows(self.who.started_us, now_us)]
         return [Reply(ingest_pb2.PublishResponse(opened=limits)), Submit(0, [], rows, 0, False)]
 
     def message(self, request: ingest_pb2.PublishRequest, now_us: int) -> list[Action]:
@@ -124,7 +126,8 @@ class Session:
         if kind == "heartbeat":
             self._account = request.heartbeat.so_far
             time_us = request.heartbeat.time_us or now_us
-            return [Submit(0, [], [self._writer_row(time_us, now_us)], 0, False)]
+            rows = self._writer_rows(time_us, now_us)
+            return [Submit(0, [], rows, 0, False)] if rows else []
         raise InvalidField("message", f"must be batch or heartbeat after open, not {kind}")
 
     def outcome(self, ticket: int, outcome: Outcome) -> list[Action]:
@@ -170,10 +173,13 @@ class Session:
             return []
         self._state = decoded.writer_state or self._state
         self._account = decoded.receipt or self._account
-        return [self._writer_row(decoded.time_us, now_us, complete=decoded.receipt is not None)]
+        return self._writer_rows(decoded.time_us, now_us, complete=decoded.receipt is not None)
 
-    def _writer_row(self, time_us: int, heard_us: int, *, complete: bool = False) -> Row:
-        return writer_row(self.who, self._state, self._account, time_us=time_us, heard_us=heard_us, complete=complete)
+    def _writer_rows(self, time_us: int, heard_us: int, *, complete: bool = False) -> list[Row]:
+        if self._is_auxiliary:
+            return []
+        state, account = self._state, self._account
+        return [writer_row(self.who, state, account, time_us=time_us, heard_us=heard_us, complete=complete)]
 
     def _rejected(self, waiting: _Waiting, message: str) -> ingest_pb2.Refusal:
         return ingest_pb2.Refusal(

@@ -24,6 +24,8 @@ from runstream.spool.writer import SpoolWriter
 
 _INTERVAL_S = 1.0
 _RECEIPT_POLL_S = 0.005
+# Other ranks and system metrics may keep it a while; nobody waits for them.
+_REAP_S = 0.25
 # The node's forwarder looks for new runs once a second, a little later where there are very many.
 _NODE_GRACE_S = 5.0
 
@@ -80,7 +82,7 @@ class Keeper:
             sleep(_RECEIPT_POLL_S)
         if self._forwarder is not None:
             try:
-                self._forwarder.wait(timeout=1)  # it has nothing left to do; leave no zombie
+                self._forwarder.wait(timeout=_REAP_S)  # it has nothing left to do; leave no zombie
             except subprocess.TimeoutExpired:
                 return receipt
         return receipt
@@ -159,6 +161,8 @@ def start_forwarder(run_dir: Path, settings: Settings) -> subprocess.Popen[bytes
         "RUNSTREAM_BASE_URL": settings.base_url,
         "RUNSTREAM_API_KEY": settings.api_key,
         "RUNSTREAM_GIVE_UP_AFTER_S": str(settings.give_up_after_s),
+        "RUNSTREAM_SYSTEM_METRICS": "true" if settings.system_metrics else "false",
+        "RUNSTREAM_SYSTEM_METRICS_INTERVAL_S": str(settings.system_metrics_interval_s),
         # The same runstream as this process has; -P below keeps the current folder's modules out.
         "PYTHONPATH": os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH")))),
         "OMP_NUM_THREADS": "1",

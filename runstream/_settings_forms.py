@@ -20,6 +20,7 @@ _RENAMED = {
     "silent": "quiet",
     "finish_timeout": "finish_timeout_s",
     "init_timeout": "init_timeout_s",
+    "x_stats_sampling_interval": "system_metrics_interval_s",
 }
 # Settings of wandb 0.31 and before for which there is nothing to set here. Those that begin with x_ or _ are too.
 _WITHOUT_EFFECT = """
@@ -91,7 +92,9 @@ def translated(given: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in given.items():
         known = _RENAMED.get(name, name)
-        if known in _OURS:
+        if name in ("x_disable_stats", "_disable_stats") and value is not None:
+            found["system_metrics"] = not value
+        elif known in _OURS:
             found[known] = value
         elif name in _WITHOUT_EFFECT.split() or name.startswith(("x_", "_")):
             if value is not None and name not in _said:

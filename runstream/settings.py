@@ -74,6 +74,9 @@ class Settings:
         spool_max_bytes: most bytes that one process's spool may take on disk. What is logged past it is dropped and
             counted, until the server has taken some. 50 GiB are a week of 100 rows a second with 100 values each;
             a limit keeps an outage from filling the disk that checkpoints need.
+        system_metrics: whether the run's own forwarder samples processes, node and GPUs, see docs/system-metrics.md.
+        system_metrics_interval_s: longest time between two samples; the shortest is a second, which the first
+            minute has.
         quiet: print nothing but warnings.
     """
 
@@ -103,6 +106,8 @@ class Settings:
     unreachable_timeout_s: float = 5.0
     give_up_after_s: float = 300.0
     spool_max_bytes: int = 50 << 30
+    system_metrics: bool = True
+    system_metrics_interval_s: float = 15.0
     quiet: bool = False
 
     def __repr__(self) -> str:
@@ -133,6 +138,9 @@ class Settings:
         unknown = [part for part in self.capture if part not in (*CAPTURED, "none")]
         if unknown:
             raise InvalidField("capture", f"must be some of {', '.join(CAPTURED)}, or none, not {unknown[0]!r}")
+        if not self.system_metrics_interval_s > 0:
+            given = self.system_metrics_interval_s
+            raise InvalidField("system_metrics_interval_s", f"must be more than 0 seconds, not {given}")
         if self.spool_max_bytes < _LEAST_SPOOL_BYTES:
             least = f"{_LEAST_SPOOL_BYTES:,} or more bytes"
             raise InvalidField("spool_max_bytes", f"must be {least}, not {self.spool_max_bytes:,}")
@@ -220,6 +228,9 @@ def netrc_key(base_url: str, environ: Mapping[str, str] = os.environ) -> str:
 def _from_environment(name: str, environ: Mapping[str, str]) -> str | None:
     if name == "mode" and environ.get("WANDB_DISABLED", "").lower() in _TRUE and not environ.get("RUNSTREAM_MODE"):
         return "disabled"
+    if name == "system_metrics" and not environ.get("RUNSTREAM_SYSTEM_METRICS"):
+        disabled = environ.get("WANDB_X_DISABLE_STATS") or environ.get("WANDB__DISABLE_STATS") or ""
+        return "false" if disabled.lower() in _TRUE else None
     upper = name.upper()
     found = environ.get(f"RUNSTREAM_{upper}") or environ.get(f"WANDB_{upper}")
     return found or (environ.get("WANDB_SILENT") if name == "quiet" else None) or None

@@ -1,4 +1,5 @@
--- The latest value of each key of the newest attempt that logged it, of the lowest rank that did.
+-- The latest value of each key of the newest attempt that logged it, of the lowest rank that did. Without wanted
+-- keys, all but system metrics.
 SELECT
     run_id, key,
     tupleElement(argMax(last_row, (attempt, -toInt64(rank))), 'value') AS value,
@@ -11,7 +12,7 @@ FROM
     SELECT run_id, key, attempt, rank, max(last) AS last_row
     FROM {last_rows}
     WHERE project_id = {project_id:UInt64} AND run_id IN {run_ids:Array(UInt64)}
-        AND ({all_keys:Bool} OR key IN {keys:Array(String)})
+        AND ({all_keys:Bool} AND NOT startsWith(key, 'system/') OR key IN {keys:Array(String)})
     GROUP BY run_id, key, attempt, rank
 )
 GROUP BY run_id, key

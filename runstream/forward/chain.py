@@ -3,6 +3,7 @@
     spool ─► tail ─► encode ─► stream ─► ingest
               ▲                   │
               └───── acks ────────┘
+    processes, node, GPUs ─► system ─► spools of its own, likewise
 
 Owns finding writers, the channel, and the word to the training process (``forwarder.json``). One forwarder
 works in a directory: it holds ``forwarder.lock``.
@@ -15,7 +16,7 @@ import contextlib
 import fcntl
 import functools
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from runstream.endpoints import find_endpoints
 from runstream.errors import RunstreamError
 from runstream.forward.settings import ForwardSettings
 from runstream.forward.stream import PublishStream, StreamEnded, open_channel
+from runstream.forward.system import SystemMetrics
 from runstream.forward.tail import GaveUp, WriterTail
 from runstream.forward.watch import Watch
 from runstream.spool.frame import NewerVersion
@@ -95,28 +97,35 @@ class Forwarder:
         """
         tasks: dict[str, asyncio.Task[None]] = {}
         running: set[asyncio.Task[None]] = set()
-        all_ended = asyncio.Event()
+        stir = asyncio.Event()
+        longest_s = self._settings.system_metrics_interval_s
+        system = SystemMetrics(run_dir, longest_s) if longest_s else None
 
         def ended(task: asyncio.Task[None]) -> None:
             running.discard(task)
             if not running:
-                all_ended.set()
+                stir.set()
 
         try:
             while True:
                 for directory in open_writers(run_dir, besides=tasks):
                     if directory.name not in besides:
-                        task = tasks[directory.name] = asyncio.create_task(self._forward(directory))
+                        task = tasks[directory.name] = asyncio.create_task(self._forward(directory, stir.set))
                         running.add(task)
                         task.add_done_callback(ended)
+                # Before the account of the last process is closed, so that both are at the same time.
+                if system is not None and system.look(tasks):
+                    self._watch.hurry()
                 if not running:
                     break
-                all_ended.clear()
+                stir.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(all_ended.wait(), _LOOK_FOR_WRITERS_S)
+                    await asyncio.wait_for(stir.wait(), _LOOK_FOR_WRITERS_S)
             for task in tasks.values():
                 task.result()  # a defect in a tail must not end in silence
         finally:
+            if system is not None:
+                system.stop()
             for task in tasks.values():
                 task.cancel()
             await asyncio.gather(*tasks.values(), return_exceptions=True)
@@ -130,12 +139,13 @@ class Forwarder:
             task.cancel()
         await asyncio.gather(*self._closing, return_exceptions=True)
 
-    async def _forward(self, directory: Path) -> None:
+    async def _forward(self, directory: Path, on_gone: Callable[[], None]) -> None:
         connect = functools.partial(self._connect, directory)
         report = functools.partial(self._report, directory)
         self._tails += 1
         try:
             tail = WriterTail(directory, connect, self._settings, report, self._watch, self._read_bytes)
+            tail.on_gone = on_gone
             if self._leave_living and tail.writer_is_alive():
                 return
             receipt = self.receipts[directory.name] = await tail.run()

@@ -126,22 +126,25 @@ class Sampling:
     """A sampler on a thread of its own, since a sick driver may hold up a call for ever.
 
     Args:
-        sampler: what to sample.
+        open_sampler: makes what to sample, on that thread: opening a sick driver may take for ever too.
         emit: takes what was sampled and what happened, on that thread.
         longest_s: the longest interval.
+        age_s: how old the run is already.
     """
 
     def __init__(
         self,
-        sampler: Sampler,
+        open_sampler: Callable[[], Sampler],
         emit: Callable[[Samples, list[tuple[int, Event]]], None],
         longest_s: float = LONGEST_INTERVAL_S,
+        age_s: float = 0.0,
     ) -> None:
-        self._sampler = sampler
+        self._open_sampler = open_sampler
         self._emit = emit
         self._longest_s = longest_s
+        self._age_s = age_s
         self._stopped = threading.Event()
-        self._changes: deque[Callable[[], None]] = deque()  # made by the sampling thread: nobody waits for it
+        self._changes: deque[Callable[[Sampler], None]] = deque()  # made by the sampling thread: nobody waits for it
         self._thread = threading.Thread(target=self._run, name="runstream-sampler", daemon=True)
 
     def start(self) -> None:
@@ -150,24 +153,25 @@ class Sampling:
 
     def add(self, rank: int, pid: int) -> None:
         """Samples a rank's process from the next time on."""
-        self._changes.append(lambda: self._sampler.add(rank, pid))
+        self._changes.append(lambda sampler: sampler.add(rank, pid))
 
     def remove(self, rank: int) -> None:
         """Ends that. Idempotent."""
-        self._changes.append(lambda: self._sampler.remove(rank))
+        self._changes.append(lambda sampler: sampler.remove(rank))
 
-    def stop(self) -> None:
-        """Ends it; a sample that hangs is left behind."""
+    def stop(self, wait_s: float = 0.5) -> None:
+        """Ends it; a sample that hangs is left behind, and not emitted."""
         self._stopped.set()
-        self._thread.join(0.5)
+        self._thread.join(wait_s)
 
     def _run(self) -> None:
-        started = time.monotonic()
+        started = time.monotonic() - self._age_s
+        sampler = self._open_sampler()
         while not self._stopped.is_set():
             now = time.monotonic()
             while self._changes:
-                self._changes.popleft()()
-            samples, events = self._sampler.sample(now), self._sampler.take_events()
+                self._changes.popleft()(sampler)
+            samples, events = sampler.sample(now), sampler.take_events()
             if (samples or events) and not self._stopped.is_set():
                 with contextlib.suppress(Exception):  # its trouble is the taker's; the next ones are still wanted
                     self._emit(samples, events)

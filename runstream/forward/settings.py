@@ -22,6 +22,8 @@ class ForwardSettings:
         give_up_after_s: how long to go on without any progress once the training process has gone. The
             spool stays for ``runstream sync``.
         max_batch_points: values in one message; 10,000 to 50,000 reach the transport's rate.
+        system_metrics_interval_s: longest time between two samples of system metrics; 0 means none. Only a run's own
+            forwarder takes them.
     """
 
     run_dir: Path
@@ -32,6 +34,7 @@ class ForwardSettings:
     heartbeat_s: float = 10.0
     give_up_after_s: float = 300.0
     max_batch_points: int = 32_768
+    system_metrics_interval_s: float = 0.0
 
     def __repr__(self) -> str:
         return f"ForwardSettings(run_dir={str(self.run_dir)!r}, base_url={self.base_url!r}, api_key=***)"
@@ -44,4 +47,9 @@ def from_environment(run_dir: Path) -> ForwardSettings:
         base_url=os.environ["RUNSTREAM_BASE_URL"],
         api_key=os.environ.get("RUNSTREAM_API_KEY", ""),
         give_up_after_s=float(os.environ.get("RUNSTREAM_GIVE_UP_AFTER_S", "300")),
+        system_metrics_interval_s=_interval_s() if os.environ.get("RUNSTREAM_SYSTEM_METRICS") == "true" else 0.0,
     )
+
+
+def _interval_s() -> float:
+    return float(os.environ.get("RUNSTREAM_SYSTEM_METRICS_INTERVAL_S", "15"))

@@ -23,7 +23,7 @@ from runstream.forward.uploads import UploadRefused, Uploads
 from runstream.forward.watch import Watch, Watched
 from runstream.spool.clock import later_us, wall_us
 from runstream.spool.ledger import InFlight, Ledger
-from runstream.spool.places import LAST_WORDS_FILE, WRITER_LOCK, is_locked
+from runstream.spool.places import AUXILIARY, LAST_WORDS_FILE, WRITER_LOCK, is_locked
 from runstream.spool.reader import Chunk, SpoolReader
 from runstream.v1 import common_pb2, ingest_pb2, record_pb2
 from runstream.wire import enum_name
@@ -46,7 +46,8 @@ def read_identity(directory: Path) -> ingest_pb2.Open:
     """
     try:
         who = json.loads((directory / "writer.json").read_text("utf-8"))
-        return ingest_pb2.Open(**{name: who[name] for name in _IDENTITY})
+        is_auxiliary = who.get(AUXILIARY) is True
+        return ingest_pb2.Open(**{name: who[name] for name in _IDENTITY}, is_auxiliary=is_auxiliary)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise GaveUp(f"writer.json cannot be read: {type(error).__name__}: {error}") from error
 
@@ -86,6 +87,8 @@ class WriterTail:
         self._watch = watch
         self._read_bytes = read_bytes
         self._now_us = now_us
+        self.on_gone: Callable[[], None] = lambda: None
+        """Called, perhaps again and again, when the writer is seen to have gone and all of its spool is read."""
         self._open = read_identity(directory)
         project = f"{self._open.entity or '-'}/{self._open.project}"
         self._uploads = Uploads(directory, project, settings.base_url, settings.api_key)
@@ -207,6 +210,7 @@ class WriterTail:
 
     async def _close_account(self, stream: PublishStream, reader: SpoolReader) -> dict[str, Any]:
         """Sends the end of a writer that could not say it, then the receipt, and closes the account."""
+        self.on_gone()
         seq = max(self._next_virtual_seq, self.ledger.account.acked_seq_inclusive + 1)
         if not (self.ledger.account.state or any(batch.state for batch in self.ledger.in_flight)):
             for said in console_records(await self._last_words()):

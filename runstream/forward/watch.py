@@ -62,6 +62,15 @@ class Watch:
             spool.is_awaited = True
             self._put(spool, asyncio.get_running_loop().time())
 
+    def hurry(self) -> None:
+        """Looks at all spools now: the caller knows of something to see."""
+        now = asyncio.get_running_loop().time()
+        self._due = [(now, number, spool) for _, number, spool in self._due]
+        heapq.heapify(self._due)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._look()
+
     def _put(self, spool: Watched, now: float) -> None:
         silence = (now - spool.grew_at) / _PART_OF_SILENCE
         due = now + min(max(silence, self._poll_s), self._idle_poll_s)

@@ -13,6 +13,8 @@ WRITER_FILE = "writer.json"
 WRITER_LOCK = "writer.lock"
 LAST_WORDS_FILE = "last-words.jsonl"
 FORWARDER_LOCK = "forwarder.lock"
+AUXILIARY = "auxiliary"
+"""In ``writer.json``: this is no process of the run; a forwarder writes beside one, see ``Open.is_auxiliary``."""
 
 
 def writer_dirs(folder: Path, *, only_open: bool = False) -> Iterator[Path]:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from runstream.v1 import record_pb2 as runstream_dot_v1_dot_record__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19runstream/v1/ingest.proto\x12\x0crunstream.v1\x1a\x19runstream/v1/record.proto\"\x93\x01\n\x0ePublishRequest\x12\"\n\x04open\x18\x01 \x01(\x0b\x32\x12.runstream.v1.OpenH\x00\x12$\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x13.runstream.v1.BatchH\x00\x12,\n\theartbeat\x18\x03 \x01(\x0b\x32\x17.runstream.v1.HeartbeatH\x00\x42\t\n\x07message\"\xd7\x01\n\x04Open\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\x0c\n\x04rank\x18\x05 \x01(\r\x12\x12\n\nworld_size\x18\x06 \x01(\r\x12\x0e\n\x06writer\x18\x07 \x01(\t\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\x12\n\nprocess_id\x18\t \x01(\r\x12\x12\n\nstarted_us\x18\n \x01(\x04\x12(\n\x05state\x18\x0b \x01(\x0b\x32\x19.runstream.v1.WriterState\"\xc1\x01\n\x05\x42\x61tch\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12\x1a\n\x12last_seq_inclusive\x18\x02 \x01(\x04\x12-\n\x08new_keys\x18\x03 \x03(\x0b\x32\x1b.runstream.v1.KeyDefinition\x12#\n\x06\x62locks\x18\x04 \x03(\x0b\x32\x13.runstream.v1.Block\x12%\n\x07records\x18\x05 \x03(\x0b\x32\x14.runstream.v1.Record\x12\x0e\n\x06urgent\x18\x06 \x01(\x08\"(\n\rKeyDefinition\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\t\"C\n\tHeartbeat\x12\x0f\n\x07time_us\x18\x01 \x01(\x04\x12%\n\x06so_far\x18\x02 \x01(\x0b\x32\x15.runstream.v1.Receipt\"\xda\x01\n\x0fPublishResponse\x12&\n\x06opened\x18\x01 \x01(\x0b\x32\x14.runstream.v1.OpenedH\x00\x12 \n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x11.runstream.v1.AckH\x00\x12(\n\x07refusal\x18\x03 \x01(\x0b\x32\x15.runstream.v1.RefusalH\x00\x12\"\n\x04pace\x18\x04 \x01(\x0b\x32\x12.runstream.v1.PaceH\x00\x12$\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x13.runstream.v1.DrainH\x00\x42\t\n\x07message\"\\\n\x06Opened\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x18\n\x10max_batch_points\x18\x02 \x01(\x04\x12\x1d\n\x15max_batches_in_flight\x18\x03 \x01(\r\"\"\n\x03\x41\x63k\x12\x1b\n\x13\x61\x63ked_seq_inclusive\x18\x01 \x01(\x04\"\x94\x01\n\x07Refusal\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12\x1a\n\x12last_seq_inclusive\x18\x02 \x01(\x04\x12+\n\x06reason\x18\x03 \x01(\x0e\x32\x1b.runstream.v1.RefusalReason\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x04\"\x18\n\x04Pace\x12\x10\n\x08\x64\x65lay_ms\x18\x01 \x01(\r\"\x07\n\x05\x44rain2[\n\rIngestService\x12J\n\x07Publish\x12\x1c.runstream.v1.PublishRequest\x1a\x1d.runstream.v1.PublishResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19runstream/v1/ingest.proto\x12\x0crunstream.v1\x1a\x19runstream/v1/record.proto\"\x93\x01\n\x0ePublishRequest\x12\"\n\x04open\x18\x01 \x01(\x0b\x32\x12.runstream.v1.OpenH\x00\x12$\n\x05\x62\x61tch\x18\x02 \x01(\x0b\x32\x13.runstream.v1.BatchH\x00\x12,\n\theartbeat\x18\x03 \x01(\x0b\x32\x17.runstream.v1.HeartbeatH\x00\x42\t\n\x07message\"\xed\x01\n\x04Open\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x0b\n\x03run\x18\x03 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x04 \x01(\r\x12\x0c\n\x04rank\x18\x05 \x01(\r\x12\x12\n\nworld_size\x18\x06 \x01(\r\x12\x0e\n\x06writer\x18\x07 \x01(\t\x12\x0c\n\x04host\x18\x08 \x01(\t\x12\x12\n\nprocess_id\x18\t \x01(\r\x12\x12\n\nstarted_us\x18\n \x01(\x04\x12(\n\x05state\x18\x0b \x01(\x0b\x32\x19.runstream.v1.WriterState\x12\x14\n\x0cis_auxiliary\x18\x0c \x01(\x08\"\xc1\x01\n\x05\x42\x61tch\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12\x1a\n\x12last_seq_inclusive\x18\x02 \x01(\x04\x12-\n\x08new_keys\x18\x03 \x03(\x0b\x32\x1b.runstream.v1.KeyDefinition\x12#\n\x06\x62locks\x18\x04 \x03(\x0b\x32\x13.runstream.v1.Block\x12%\n\x07records\x18\x05 \x03(\x0b\x32\x14.runstream.v1.Record\x12\x0e\n\x06urgent\x18\x06 \x01(\x08\"(\n\rKeyDefinition\x12\n\n\x02id\x18\x01 \x01(\r\x12\x0b\n\x03key\x18\x02 \x01(\t\"C\n\tHeartbeat\x12\x0f\n\x07time_us\x18\x01 \x01(\x04\x12%\n\x06so_far\x18\x02 \x01(\x0b\x32\x15.runstream.v1.Receipt\"\xda\x01\n\x0fPublishResponse\x12&\n\x06opened\x18\x01 \x01(\x0b\x32\x14.runstream.v1.OpenedH\x00\x12 \n\x03\x61\x63k\x18\x02 \x01(\x0b\x32\x11.runstream.v1.AckH\x00\x12(\n\x07refusal\x18\x03 \x01(\x0b\x32\x15.runstream.v1.RefusalH\x00\x12\"\n\x04pace\x18\x04 \x01(\x0b\x32\x12.runstream.v1.PaceH\x00\x12$\n\x05\x64rain\x18\x05 \x01(\x0b\x32\x13.runstream.v1.DrainH\x00\x42\t\n\x07message\"\\\n\x06Opened\x12\x19\n\x11max_message_bytes\x18\x01 \x01(\x04\x12\x18\n\x10max_batch_points\x18\x02 \x01(\x04\x12\x1d\n\x15max_batches_in_flight\x18\x03 \x01(\r\"\"\n\x03\x41\x63k\x12\x1b\n\x13\x61\x63ked_seq_inclusive\x18\x01 \x01(\x04\"\x94\x01\n\x07Refusal\x12\x11\n\tfirst_seq\x18\x01 \x01(\x04\x12\x1a\n\x12last_seq_inclusive\x18\x02 \x01(\x04\x12+\n\x06reason\x18\x03 \x01(\x0e\x32\x1b.runstream.v1.RefusalReason\x12\r\n\x05\x66ield\x18\x04 \x01(\t\x12\x0f\n\x07message\x18\x05 \x01(\t\x12\r\n\x05\x63ount\x18\x06 \x01(\x04\"\x18\n\x04Pace\x12\x10\n\x08\x64\x65lay_ms\x18\x01 \x01(\r\"\x07\n\x05\x44rain2[\n\rIngestService\x12J\n\x07Publish\x12\x1c.runstream.v1.PublishRequest\x1a\x1d.runstream.v1.PublishResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,25 +35,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUBLISHREQUEST']._serialized_start=71
   _globals['_PUBLISHREQUEST']._serialized_end=218
   _globals['_OPEN']._serialized_start=221
-  _globals['_OPEN']._serialized_end=436
-  _globals['_BATCH']._serialized_start=439
-  _globals['_BATCH']._serialized_end=632
-  _globals['_KEYDEFINITION']._serialized_start=634
-  _globals['_KEYDEFINITION']._serialized_end=674
-  _globals['_HEARTBEAT']._serialized_start=676
-  _globals['_HEARTBEAT']._serialized_end=743
-  _globals['_PUBLISHRESPONSE']._serialized_start=746
-  _globals['_PUBLISHRESPONSE']._serialized_end=964
-  _globals['_OPENED']._serialized_start=966
-  _globals['_OPENED']._serialized_end=1058
-  _globals['_ACK']._serialized_start=1060
-  _globals['_ACK']._serialized_end=1094
-  _globals['_REFUSAL']._serialized_start=1097
-  _globals['_REFUSAL']._serialized_end=1245
-  _globals['_PACE']._serialized_start=1247
-  _globals['_PACE']._serialized_end=1271
-  _globals['_DRAIN']._serialized_start=1273
-  _globals['_DRAIN']._serialized_end=1280
-  _globals['_INGESTSERVICE']._serialized_start=1282
-  _globals['_INGESTSERVICE']._serialized_end=1373
+  _globals['_OPEN']._serialized_end=458
+  _globals['_BATCH']._serialized_start=461
+  _globals['_BATCH']._serialized_end=654
+  _globals['_KEYDEFINITION']._serialized_start=656
+  _globals['_KEYDEFINITION']._serialized_end=696
+  _globals['_HEARTBEAT']._serialized_start=698
+  _globals['_HEARTBEAT']._serialized_end=765
+  _globals['_PUBLISHRESPONSE']._serialized_start=768
+  _globals['_PUBLISHRESPONSE']._serialized_end=986
+  _globals['_OPENED']._serialized_start=988
+  _globals['_OPENED']._serialized_end=1080
+  _globals['_ACK']._serialized_start=1082
+  _globals['_ACK']._serialized_end=1116
+  _globals['_REFUSAL']._serialized_start=1119
+  _globals['_REFUSAL']._serialized_end=1267
+  _globals['_PACE']._serialized_start=1269
+  _globals['_PACE']._serialized_end=1293
+  _globals['_DRAIN']._serialized_start=1295
+  _globals['_DRAIN']._serialized_end=1302
+  _globals['_INGESTSERVICE']._serialized_start=1304
+  _globals['_INGESTSERVICE']._serialized_end=1395
 # @@protoc_insertion_point(module_scope)

@@ -90,6 +90,7 @@ class Open(google.protobuf.message.Message):
     PROCESS_ID_FIELD_NUMBER: builtins.int
     STARTED_US_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
+    IS_AUXILIARY_FIELD_NUMBER: builtins.int
     entity: builtins.str
     """Entity; empty means the caller's own."""
     project: builtins.str
@@ -110,6 +111,10 @@ class Open(google.protobuf.message.Message):
     """Process id on its host."""
     started_us: builtins.int
     """When the writer started, microseconds since 1970 UTC."""
+    is_auxiliary: builtins.bool
+    """Whether it writes beside a process of the run and is none, as a forwarder does with system metrics. What it says is
+    stored; its state and account say nothing about the run's, and it is not listed among the run's writers.
+    """
     @property
     def state(self) -> runstream.v1.record_pb2.WriterState:
         """What the client knows of the writer's state: running, or how it ended if that was acked before. Unspecified
@@ -130,9 +135,10 @@ class Open(google.protobuf.message.Message):
         process_id: builtins.int = ...,
         started_us: builtins.int = ...,
         state: runstream.v1.record_pb2.WriterState | None = ...,
+        is_auxiliary: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["state", b"state"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "entity", b"entity", "host", b"host", "process_id", b"process_id", "project", b"project", "rank", b"rank", "run", b"run", "started_us", b"started_us", "state", b"state", "world_size", b"world_size", "writer", b"writer"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["attempt", b"attempt", "entity", b"entity", "host", b"host", "is_auxiliary", b"is_auxiliary", "process_id", b"process_id", "project", b"project", "rank", b"rank", "run", b"run", "started_us", b"started_us", "state", b"state", "world_size", b"world_size", "writer", b"writer"]) -> None: ...
 
 Global___Open: typing_extensions.TypeAlias = Open
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.asking import ask, history
+from support.asking import ask, history, points
 from support.writing import batch, open_message, publish
 
 from ingest.session import Session, Submit
@@ -69,6 +69,19 @@ def test_zooming_in_reaches_exact_rows(server: Addresses) -> None:
     assert found.exact
     assert list(found.steps) == list(range(1000, 1050))
     assert list(found.last) == [float(step) for step in range(1000, 1050)]
+
+
+def test_I6_a_resume_neither_cuts_system_metrics_nor_is_cut_by_their_seconds(server: Addresses) -> None:
+    write(server, "sampled", [(step, 1.0) for step in range(100)], attempt=1)
+    write(server, "sampled", [(second, 5.0) for second in range(300)], attempt=1, key="system/cpu", writer="s1")
+    write(server, "sampled", [(step, 2.0) for step in range(90, 95)], attempt=2)
+    write(server, "sampled", [(second, 6.0) for second in (50, 400)], attempt=2, key="system/cpu", writer="s2")
+    name = f"local/{P}/sampled"
+    found = points(server.http_url, name, ["a", "system/cpu"])
+    assert found["a", 0] == {step: 1.0 + (step >= 90) for step in range(95)}
+    assert found["system/cpu", 0] == {second: 5.0 + (second in (50, 400)) for second in (*range(300), 400)}
+    run = ask(server.http_url, "GetRun", name=name)["run"]
+    assert (run["lastStep"], run["summary"]) == ("99", {"a": 2.0})
 
 
 def test_I6_a_resume_cuts_earlier_attempts_and_they_stay_readable(server: Addresses) -> None:

@@ -17,13 +17,17 @@ _T = TypeVar("_T")
 
 
 def environ(**changes: str) -> dict[str, str]:
-    """An environment without settings of the machine's user, in which this checkout is importable."""
+    """An environment without settings of the machine's user, in which this checkout is importable.
+
+    Without system metrics: how many points they are depends on how long a test takes. Tests of them turn them on.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("RUNSTREAM_", "WANDB_", "SLURM_", "PYTEST_")) and name not in ("RANK", "WORLD_SIZE")
     }
-    return {**kept, "PYTHONPATH": str(ROOT), "RUNSTREAM_CONFIG": "/nonexistent", **changes}
+    ours = {"PYTHONPATH": str(ROOT), "RUNSTREAM_CONFIG": "/nonexistent", "RUNSTREAM_SYSTEM_METRICS": "false"}
+    return {**kept, **ours, **changes}
 
 
 def wait_until(ask: Callable[[], _T], *, deadline_s: float = 30.0, what: str = "") -> _T:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from runstream import settings
+from runstream._settings_forms import translated
 from runstream.errors import InvalidField
 
 
@@ -69,3 +70,12 @@ def test_a_kept_key_belongs_to_its_server_and_to_this_user_alone(tmp_path: Path)
 
 def test_the_key_is_not_shown() -> None:
     assert "secret" not in repr(settings.Settings(api_key="rs-secret"))
+
+
+def test_system_metrics_by_our_names_and_wandbs() -> None:
+    assert settings.load({}, {}).system_metrics
+    assert not settings.load({}, {"RUNSTREAM_SYSTEM_METRICS": "false"}).system_metrics
+    assert not settings.load({}, {"WANDB_X_DISABLE_STATS": "true"}).system_metrics
+    assert settings.load({}, {"WANDB_X_DISABLE_STATS": "true", "RUNSTREAM_SYSTEM_METRICS": "1"}).system_metrics
+    given = translated({"x_disable_stats": True, "x_stats_sampling_interval": 5})
+    assert given == {"system_metrics": False, "system_metrics_interval_s": 5}

@@ -9,6 +9,9 @@ import * as url from "./url";
 
 const BUCKETS = 600;
 const KEYS_AT_ONCE = 24;
+const SYSTEM = "system";
+/** System metrics, whose steps are seconds: no zoom of steps is theirs, and they are shown by time. */
+const isSystem = (key: string): boolean => key.startsWith(`${SYSTEM}/`);
 
 export interface BoardSource {
   runs: () => string[];
@@ -25,6 +28,7 @@ export class Board {
   private readonly starts = new Map<string, number>();
   private generation = 0;
   private zoom: { from: number; to: number } | null;
+  private systemIsOpen = false;
 
   constructor(private readonly source: BoardSource) {
     this.observer = new IntersectionObserver((entries) => this.seen(entries), { rootMargin: "300px" });
@@ -52,14 +56,10 @@ export class Board {
     }
     fill(
       this.element,
-      ...[...sections].map(([name, members]) =>
-        h(
-          "section",
-          {},
-          h("h3", {}, name, h("span", { class: "muted" }, ` ${members.length}`)),
-          h("div", { class: "grid" }, members.map((key) => this.chart(key).element)),
-        ),
+      ...[...sections].filter(([name]) => name !== SYSTEM).map(([name, members]) =>
+        h("section", {}, h("h3", {}, name, count(members)), this.grid(members)),
       ),
+      sections.has(SYSTEM) ? this.systemSection(sections.get(SYSTEM)!, search !== "") : "",
       shown.length === 0 ? h("p", { class: "muted empty" }, search ? "no key matches" : "nothing logged yet") : "",
     );
   }
@@ -72,6 +72,22 @@ export class Board {
   /** Draws again what was fetched: after a change of axes, smoothing or colours. */
   redraw(): void {
     for (const key of this.visible) this.draw(key);
+  }
+
+  /** Closed until somebody opens it or searches: nothing of it is fetched before. */
+  private systemSection(members: string[], isSearched: boolean): HTMLElement {
+    const section = h(
+      "details",
+      { open: this.systemIsOpen || isSearched },
+      h("summary", {}, h("h3", {}, SYSTEM, count(members))),
+      this.grid(members),
+    );
+    section.querySelector("summary")!.addEventListener("click", () => (this.systemIsOpen = !section.open));
+    return section;
+  }
+
+  private grid(members: string[]): HTMLElement {
+    return h("div", { class: "grid" }, members.map((key) => this.chart(key).element));
   }
 
   private chart(key: string): Chart {
@@ -110,11 +126,12 @@ export class Board {
       this.redraw();
       return;
     }
-    for (let start = 0; start < keys.length; start += KEYS_AT_ONCE) {
-      const part = keys.slice(start, start + KEYS_AT_ONCE);
+    const parts = [keys.filter((key) => !isSystem(key)), keys.filter(isSystem)].flatMap(inParts);
+    for (const part of parts) {
       try {
         const found = await getHistory({
-          runs, keys: part, maxBuckets: BUCKETS, eachRank: this.source.eachRank(), ...this.zoom,
+          runs, keys: part, maxBuckets: BUCKETS, eachRank: this.source.eachRank(),
+          ...(isSystem(part[0]!) ? null : this.zoom),
         });
         if (generation < this.generation - 4) return;
         this.keep(part, found);
@@ -141,6 +158,17 @@ export class Board {
     const lines = (this.curves.get(key) ?? []).map((curve) =>
       this.source.line(curve, this.starts.get(curve.run) ?? curve.times[0] ?? 0),
     );
-    this.chart(key).show(lines, this.options);
+    const { options } = this;
+    this.chart(key).show(lines, isSystem(key) && options.xAxis === "step" ? { ...options, xAxis: "relative" } : options);
   }
+}
+
+function count(members: string[]): HTMLElement {
+  return h("span", { class: "muted" }, ` ${members.length}`);
+}
+
+function inParts(keys: string[]): string[][] {
+  const parts: string[][] = [];
+  for (let start = 0; start < keys.length; start += KEYS_AT_ONCE) parts.push(keys.slice(start, start + KEYS_AT_ONCE));
+  return parts;
 }

@@ -179,7 +179,7 @@ def test_the_thread_samples_and_a_source_that_hangs_is_left_behind() -> None:
     def emit(samples: Samples, events: list[tuple[int, Event]]) -> None:
         seen.append(samples)
 
-    sampling = Sampling(Sampler(None, Hanging()), emit)
+    sampling = Sampling(lambda: Sampler(None, Hanging()), emit)
     sampling.add(0, os.getpid())
     sampling.start()
     wait_until(lambda: seen)

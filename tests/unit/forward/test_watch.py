@@ -63,6 +63,20 @@ async def test_a_spool_joins_while_the_timer_sleeps_for_others() -> None:
     assert silent.looks == 0
 
 
+async def test_a_hurry_finds_what_has_changed_and_keeps_the_rest() -> None:
+    watch, silent, ended = Watch(0.005, 30.0), Spool(), Spool()
+    for spool in (silent, ended):
+        watched = spool.watched()
+        watched.grew_at -= 1000
+        watch.wait_for(watched)
+    ended.grows = True
+    watch.hurry()
+    assert (ended.stirred.is_set(), silent.stirred.is_set(), silent.looks) == (True, False, 1)
+    silent.grows = True
+    watch.hurry()
+    assert silent.stirred.is_set()
+
+
 async def test_trouble_with_a_file_stirs_its_reader() -> None:
     def trouble() -> bool:
         raise FileNotFoundError

@@ -51,6 +51,24 @@ def test_open_is_answered_with_limits_and_makes_the_run_visible() -> None:
     assert (rows["writers"]["state"], rows["writers"]["rank"]) == ("running", 2)
 
 
+def test_an_auxiliary_writer_is_no_writer_of_the_run() -> None:
+    session = opened(is_auxiliary=True)
+    _, first = session.opened(5_000_000)
+    assert isinstance(first, Submit)
+    assert [table for table, _ in first.rows] == ["runs"]
+    heartbeat = ingest_pb2.PublishRequest(heartbeat=ingest_pb2.Heartbeat(time_us=6_000_000))
+    assert session.message(heartbeat, 6_000_000) == []
+    state = record_pb2.WriterState(state=common_pb2.RUN_STATE_FAILED)
+    alert = record_pb2.Alert(title="GPU 0: XID 79")
+    records = [record_pb2.Record(seq=1, writer=state), record_pb2.Record(seq=2, alert=alert)]
+    submit = submitted(session.message(batch(1, 2, records=records), 7_000_000))
+    assert [table for table, _ in submit.rows] == ["alerts"]
+    receipt = record_pb2.Record(seq=3, receipt=record_pb2.Receipt(sent=1, stored=1))
+    submit = submitted(session.message(batch(3, 3, records=[receipt]), 8_000_000))
+    assert submit.rows == []
+    assert acks(session.outcome(submit.ticket - 1, COMMITTED) + session.outcome(submit.ticket, COMMITTED)) == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("project", ""), ("project", "a/b"), ("run", "x" * 129), ("run", "a\nb"), ("writer", ""), ("writer", "w" * 65),
