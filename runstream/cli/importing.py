@@ -20,6 +20,7 @@ EXAMPLE = "runstream import tensorboard logs/ --project digits"
 
 # source: (module, what a PATH is). A module has `read_runs(path) -> Iterable[ImportedRun]`.
 _SOURCES: dict[str, tuple[str, str]] = {
+    "tensorboard": ("runstream.importers.tensorboard", "log folders, or event files"),
     "csv": ("runstream.importers.csv_files", "CSV files, or folders of some"),
 }
 
