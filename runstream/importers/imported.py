@@ -143,6 +143,13 @@ def own_id(given: str) -> str:
     return source_id(given, given) if name_problem(given) else given
 
 
+def own_project(given: str) -> str:
+    """The source's own name of a project, with what cannot stand in one here replaced; may be empty."""
+    if not name_problem(given):
+        return given
+    return re.sub(r"[^\w.-]+", "-", given).strip("-.")[:MAX_NAME_CHARS]
+
+
 def as_value(text: str) -> Any:
     """What a parameter kept as text was, as far as text can tell: an int, a float, a bool, or the text."""
     for kind in (int, float):
