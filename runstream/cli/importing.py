@@ -21,6 +21,7 @@ EXAMPLE = "runstream import tensorboard logs/ --project digits"
 # source: (module, what a PATH is). A module has `read_runs(path) -> Iterable[ImportedRun]`.
 _SOURCES: dict[str, tuple[str, str]] = {
     "tensorboard": ("runstream.importers.tensorboard", "log folders, or event files"),
+    "wandb": ("runstream.importers.wandb", "wandb folders, those of runs, or .wandb files"),
     "mlflow": ("runstream.importers.mlflow", "mlruns folders, those of an experiment or a run, or SQLite stores"),
     "csv": ("runstream.importers.csv_files", "CSV files, or folders of some"),
 }

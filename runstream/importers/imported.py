@@ -41,7 +41,6 @@ class ImportedRun:
         id: id of the run here. Made from the source alone, so that the same source gives the same run.
         columns: its points, each key once.
         project: project that the source names, or empty.
-        entity: entity that the source names, or empty.
         name: name shown to people.
         config: hyper-parameters.
         summary: what the source set as the run's summary.
@@ -59,7 +58,6 @@ class ImportedRun:
     id: str
     columns: tuple[Column, ...]
     project: str = ""
-    entity: str = ""
     name: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     summary: Mapping[str, Any] = field(default_factory=dict)
@@ -84,7 +82,8 @@ class ImportedRun:
         return sum(len(np.unique(column.steps)) for column in self.columns)
 
 
-Reader = Callable[[Path], Iterable[ImportedRun]]
+Reader = Callable[..., Iterable[ImportedRun]]
+"""Reads the runs of a path; sources may have options of their own, by name."""
 
 
 class Gatherer:
