@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import json
 import sys
@@ -23,6 +24,7 @@ _SOURCES: dict[str, tuple[str, str]] = {
     "tensorboard": ("runstream.importers.tensorboard", "log folders, or event files"),
     "wandb": ("runstream.importers.wandb", "wandb folders, those of runs, or .wandb files"),
     "mlflow": ("runstream.importers.mlflow", "mlruns folders, those of an experiment or a run, or SQLite stores"),
+    "neptune": ("runstream.importers.neptune", "folders of parquet files that neptune-exporter wrote, or such files"),
     "csv": ("runstream.importers.csv_files", "CSV files, or folders of some"),
 }
 
@@ -42,7 +44,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_argument("--json", action="store_true", help="print one JSON object a run")
     sources = parser.add_subparsers(dest="source", metavar="SOURCE", required=True)
     for name, (_, paths) in _SOURCES.items():
-        sources.add_parser(name, parents=[common], help=paths, description=f"PATH: {paths}.")
+        source = sources.add_parser(name, parents=[common], help=paths, description=f"PATH: {paths}.")
+        if name == "neptune":
+            what = "Neptune's steps are decimals; what makes integers of them (default: 1)"
+            source.add_argument("--step-multiplier", type=int, default=1, metavar="N", help=what)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
     if not args.dry_run:
         find_endpoints(settings.base_url)  # one clear error now rather than one a run
     reader: Reader = importlib.import_module(_SOURCES[args.source][0]).read_runs
+    if args.source == "neptune":
+        reader = functools.partial(reader, step_multiplier=args.step_multiplier)
     has_failed = is_any = False
     for found in _runs(reader, args.paths):
         is_any = True

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from support.asking import points
+from support.asking import ask, points
 from support.importing import import_runs
 from support.processes import environ, run_cli
 from support.worlds import World, laptop
+from tensorboardX import SummaryWriter
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "wandb_offline.wandb"
+NEPTUNE = pa.schema(
+    {
+        **dict.fromkeys(("project_id", "run_id", "attribute_path", "attribute_type"), pa.string()),
+        "step": pa.decimal128(18, 6),
+        **dict.fromkeys(("timestamp", "datetime_value"), pa.timestamp("ms", "UTC")),
+        "int_value": pa.int64(),
+        "float_value": pa.float64(),
+        "string_value": pa.string(),
+        "bool_value": pa.bool_(),
+        "string_set_value": pa.list_(pa.string()),
+    }
+)
 COUNTS = ("read", "distinct", "sent", "stored", "refused", "gaps", "found", "agrees")
 
 
@@ -71,6 +88,52 @@ def test_a_dry_run_counts_and_sends_nothing(tmp_path: Path) -> None:
     assert "1 keys, 2 read\n  1 values say a step of their key again" in done.stdout
     assert "skipped 2: text" in done.stdout
     assert [each.name for each in tmp_path.iterdir()] == ["exp.csv"]
+
+
+@pytest.mark.parametrize("source", ["tensorboard", "wandb", "mlflow", "neptune"])
+def test_every_source_is_safe_to_import_twice(server: World, tmp_path: Path, source: str) -> None:
+    path = made(source, tmp_path / "source")
+    first, second = (import_runs(source, path, server.query_url) for _ in range(2))
+    assert first == second
+    (run,) = second
+    assert run["agrees"]
+    assert run["found"] == run["distinct"] > 0
+    on_server = shown(server, run["run"], tmp_path)
+    assert [on_server[name] for name in ("sent", "stored", "points", "complete")] == [
+        run["sent"], run["stored"], run["distinct"], True
+    ]  # fmt: skip
+    assert (on_server["name"], on_server["state"]) == (run["name"], "finished")
+    config = ask(server.query_url, "GetRun", name=f"-/{run['run']}")["run"]["config"]
+    assert config["lr"] in (0.1, 0.5)
+
+
+def made(source: str, path: Path) -> Path:
+    """A source with one run that has a config, and but for wandb's repeats a step."""
+    path.mkdir()
+    if source == "wandb":
+        (path / "run-goldenid.wandb").write_bytes(GOLDEN.read_bytes())
+    elif source == "tensorboard":
+        with SummaryWriter(str(path), filename_suffix=".scalars") as writer:
+            writer.add_hparams({"lr": 0.5}, {"acc": 1.0}, name=".")
+            for step in (*range(50), 7):
+                writer.add_scalar("loss", step / 4, step)
+    elif source == "mlflow":
+        (path / "a" / "metrics").mkdir(parents=True)
+        (path / "a" / "params").mkdir()
+        meta = "run_id: abc\nrun_name: first\nstart_time: 1700000000000\nstatus: 3\nlifecycle_stage: active\n"
+        (path / "a" / "meta.yaml").write_text(meta)
+        (path / "a" / "params" / "lr").write_text("0.5")
+        (path / "a" / "metrics" / "loss").write_text("".join(f"1700000000000 {n} {n % 9}\n" for n in range(20)))
+    else:
+        steps = [*range(20), 7]
+        rows = [{"attribute_path": "lr", "attribute_type": "float", "float_value": 0.5}]
+        rows += [
+            {"attribute_path": "a/b", "attribute_type": "float_series", "step": Decimal(step), "float_value": step / 4}
+            for step in steps
+        ]
+        who = {"project_id": "team/digits", "run_id": "RUN-1"}
+        pq.write_table(pa.Table.from_pylist([who | row for row in rows], NEPTUNE), path / "RUN-1_part_0.parquet")
+    return path
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
