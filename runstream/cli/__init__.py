@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("runstream.cli.demo", "train a small model and watch it on the dashboard"),
     "sync": ("runstream.cli.sync", "send spooled runs to a server"),
     "run": ("runstream.cli.run", "list runs, and show one with its accounts"),
+    "import": ("runstream.cli.importing", "bring runs from TensorBoard, wandb, MLflow, Neptune or CSV files"),
     "login": ("runstream.cli.login", "keep an API key for a server"),
     "key": ("runstream.cli.key", "make, list and revoke API keys"),
     "artifact": ("runstream.cli.artifact", "put and get versioned files"),

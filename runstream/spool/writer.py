@@ -76,6 +76,7 @@ class SpoolWriter:
         segment_max_bytes: size at which a new segment begins.
         now_us: the wall clock; it may jump, the times of records only rise.
         now: a clock that never goes back, seconds.
+        after_seq: the sequence before the first one.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class SpoolWriter:
         directory: Path,
         identity: Mapping[str, object],
         *,
+        after_seq: int = 0,
         max_bytes: int = Settings.spool_max_bytes,
         segment_max_bytes: int = SEGMENT_MAX_BYTES,
         now_us: Callable[[], int] = wall_us,
@@ -101,7 +103,7 @@ class SpoolWriter:
         self._segment = 0
         self._fd = -1
         self._size = 0
-        self._seq = 0
+        self._seq = after_seq
         self._schemas: dict[tuple[str, ...], _Schema] = {}
         self._schemas_in_segment = 0
         self._latest: dict[str, float] = {}
@@ -246,6 +248,8 @@ class SpoolWriter:
             self._lose(sum(1 for _ in flat(data)))
             return
         kept = self._without_bad_keys(data)
+        if not kept:
+            return  # a frame without keys makes no sense to readers: it would be a gap
         for part in narrow_enough(kept):
             keys = tuple(part)
             if keys not in self._schemas and not self._define(keys):

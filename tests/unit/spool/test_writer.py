@@ -175,6 +175,26 @@ def test_latest_is_the_last_value_of_each_key_over_segments(tmp_path: Path) -> N
     writer.close()
 
 
+def test_a_row_of_which_nothing_is_kept_leaves_no_frame(writer: SpoolWriter) -> None:
+    with writer.lock:
+        writer.append_row({"k" * 10_000: 1.0}, 0, 0)
+        writer.flush_refusals()
+    chunk = SpoolReader(writer.directory).read()
+    assert chunk is not None
+    assert (chunk.rows, chunk.last_seq_inclusive, len(chunk.records)) == ([], 1, 1)
+
+
+def test_the_sequence_begins_where_it_is_told_to(tmp_path: Path) -> None:
+    writer = SpoolWriter(tmp_path / "later", {}, after_seq=10**15)
+    with writer.lock:
+        writer.append_row({"loss": 1.0}, 0, 0)
+    writer.close()
+    chunk = SpoolReader(writer.directory, after_seq=10**15).read()
+    assert chunk is not None
+    assert (chunk.first_seq, chunk.lost_seqs) == (10**15 + 1, 0)
+    assert [each.seqs.tolist() for each in chunk.rows] == [[10**15 + 2]]
+
+
 def test_threads_share_a_writer_and_no_row_is_lost(writer: SpoolWriter) -> None:
     def log(number: int) -> None:
         for step in range(500):
