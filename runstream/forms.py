@@ -12,7 +12,7 @@ import os
 import types
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from runstream.errors import InvalidField
 
@@ -121,7 +121,7 @@ def _from_omegaconf(value: object) -> Mapping[str, Any] | None:
         found = OmegaConf.to_container(value, resolve=True, throw_on_missing=False)
     except Exception:  # an interpolation that has no answer here: keep it as it is written
         found = OmegaConf.to_container(value, resolve=False, throw_on_missing=False)
-    return found if isinstance(found, dict) else None
+    return cast(dict[str, Any], found) if isinstance(found, dict) else None
 
 
 def _from_absl(value: Any) -> Mapping[str, Any] | None:

@@ -48,7 +48,7 @@ def read_identity(directory: Path) -> ingest_pb2.Open:
         who = json.loads((directory / "writer.json").read_text("utf-8"))
         is_auxiliary = who.get(AUXILIARY) is True
         return ingest_pb2.Open(**{name: who[name] for name in _IDENTITY}, is_auxiliary=is_auxiliary)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise GaveUp(f"writer.json cannot be read: {type(error).__name__}: {error}") from error
 
 

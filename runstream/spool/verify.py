@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from runstream.rich import row_points
 from runstream.spool.frame import BODY_HEADER, SEGMENT_HEADER, Kind, read_segment_header, row_struct
 from runstream.spool.ledger import ACKED_FILE, RECEIPT_FILE, Ledger, read_receipt
 from runstream.spool.places import WRITER_FILE
@@ -119,7 +120,7 @@ def _check_frames(verdict: Verdict, path: Path, data: bytes, first_seq: int) -> 
             verdict.points += width * frames.n
             verdict.waiting += width * waiting
         elif frames.kind == Kind.RECORD and waiting:
-            verdict.waiting += _refused(data, frames)
+            verdict.waiting += _said(data, frames)
         seq += frames.n
     verdict.frames += seq - first_seq
     if stop is Stop.DAMAGED:
@@ -127,10 +128,12 @@ def _check_frames(verdict: Verdict, path: Path, data: bytes, first_seq: int) -> 
     return seq - first_seq
 
 
-def _refused(data: bytes, frames: Frames) -> int:
-    """Points that a record says the writer refused."""
-    text = data[frames.start + BODY_HEADER.size : frames.start + frames.size]
-    return int(json.loads(text).get("refused", {}).get("count", 0))
+def _said(data: bytes, frames: Frames) -> int:
+    """Points of a record: values that are no numbers, or what the writer refused."""
+    record = json.loads(data[frames.start + BODY_HEADER.size : frames.start + frames.size])
+    if "history" in record:
+        return row_points(record["history"]["json"])
+    return int(record.get("refused", {}).get("count", 0))
 
 
 def _acked_seq(directory: Path) -> int:

@@ -76,7 +76,7 @@ import os, sys, time, runstream
 out = os.open("returned", os.O_WRONLY | os.O_CREAT, 0o600)
 run = runstream.init(project="accounts", id=sys.argv[1], attempt=1)
 for step in range(1_000_000):
-    run.log({"loss": step, "bad": "x"} if step % 10 == 0 else {"loss": step}, step=step)
+    run.log({"loss": step, "bad": b"x"} if step % 10 == 0 else {"loss": step}, step=step)
     os.pwrite(out, b"%020d" % (step + 1), 0)
     time.sleep(0.002)
 """

@@ -17,12 +17,6 @@ def begin(**arguments):
 """
 
 
-@pytest.fixture(autouse=True)
-def _asked_where_it_logs(world: World) -> None:
-    if world.ingest_url != world.query_url:
-        pytest.skip("init asks the address it logs to, which answers queries in this world no more")
-
-
 def test_a_resumed_run_goes_on_after_its_last_step_with_its_config(world: World, tmp_path: Path) -> None:
     first = """
 config = {"lr": 0.1, "opt": {"name": "sgd"}, "a.b": 1, "a": {"b": 2}}

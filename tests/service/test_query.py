@@ -219,7 +219,7 @@ def test_a_writer_that_is_not_heard_of_has_crashed(server: Addresses, store: Sto
     _, submit = session.opened(time.time_ns() // 1000 - silence_s * 1_000_000)
     assert isinstance(submit, Submit)
     for table, rows in tables(submit.rows).items():
-        store.insert_arrow(table, rows, token=f"{table}-{submit.token}")
+        store.insert_arrow(table, rows)
     answer = ask(server.http_url, "GetRun", name=f"local/{P}/silent-{silence_s}")
     assert answer["run"]["state"] == state
     assert [writer["state"] for writer in answer["writers"]] == [state]

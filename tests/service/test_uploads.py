@@ -102,7 +102,7 @@ class Writer:
 
 
 async def run_forwarder(site: Site, run_dir: Path, **settings: Any) -> Forwarder:
-    made = ForwardSettings(run_dir=run_dir, base_url=site.server.http_url, poll_s=0.001, **settings)
+    made = ForwardSettings(run_dir, **{"base_url": site.server.http_url, "poll_s": 0.001, **settings})
     forwarder = Forwarder(made)
     async with asyncio.timeout(60):
         await forwarder.run()

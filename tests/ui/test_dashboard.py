@@ -31,7 +31,7 @@ for lr in (0.02, 0.2):
             loss, accuracy, gradient = network.gradient(data.train_x[low:low + 32], data.train_y[low:low + 32])
             network.step(gradient, lr)
             run.log({"train/loss": loss, "train/accuracy": accuracy, "odd": float("nan") if step == 150 else step})
-        run.log({"text": "no number"})
+        run.log({"bytes": b"no number"})
 """
 
 
@@ -103,7 +103,7 @@ def test_I7_a_value_that_is_no_number_is_marked_and_a_refusal_is_shown(site: Sit
     curves(site.page, "odd", 1)
     assert site.page.locator('.chart[data-key="odd"]').get_attribute("data-odd") == "1"
     expect(site.page.locator(".refusals")).to_contain_text("NOT_A_NUMBER")
-    expect(site.page.locator(".refusals")).to_contain_text("text")
+    expect(site.page.locator(".refusals")).to_contain_text("bytes")
     expect(site.page.locator(".facts")).to_contain_text("sent 901 = stored 900 + refused 1")
 
 

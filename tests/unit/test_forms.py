@@ -63,7 +63,8 @@ def test_structured_values_inside_become_sections() -> None:
 
 
 def test_absl_flags() -> None:
-    flags_module = pytest.importorskip("absl.flags")
+    from absl import flags as flags_module
+
     values = flags_module.FlagValues()
     flags_module.DEFINE_integer("batch", 32, "", flag_values=values)
     values(["program", "--batch", "64"])
@@ -71,7 +72,8 @@ def test_absl_flags() -> None:
 
 
 def test_omegaconf() -> None:
-    omegaconf = pytest.importorskip("omegaconf")
+    import omegaconf
+
     made = omegaconf.OmegaConf.create({"lr": 0.1, "twice": {"lr": "${lr}"}, "open": "???", "sizes": [1, 2]})
     assert as_mapping(made) == {"lr": 0.1, "twice": {"lr": 0.1}, "open": "???", "sizes": [1, 2]}
     broken = omegaconf.OmegaConf.create({"a": "${nowhere}"})
@@ -79,7 +81,7 @@ def test_omegaconf() -> None:
 
 
 def test_pydantic() -> None:
-    pydantic = pytest.importorskip("pydantic")
+    import pydantic
 
     class Model(pydantic.BaseModel):  # type: ignore[misc,name-defined]
         lr: float = 0.1
@@ -89,7 +91,8 @@ def test_pydantic() -> None:
 
 
 def test_attrs() -> None:
-    attr = pytest.importorskip("attr")
+    import attr
+
     made = attr.make_class("Made", ["lr"])(0.1)
     assert as_mapping(made) == {"lr": 0.1}
 

@@ -194,8 +194,9 @@ def test_what_is_lost_is_said_and_what_follows_stands_alone() -> None:
 
 
 def test_the_real_tqdm_and_rich_are_understood() -> None:
-    rich_console = pytest.importorskip("rich.console")
-    progress = pytest.importorskip("rich.progress")
+    from rich import console as rich_console
+    from rich import progress
+
     out = io.StringIO()
     console = rich_console.Console(file=out, force_terminal=True, width=80)
     with progress.Progress(console=console, auto_refresh=False) as bars:
