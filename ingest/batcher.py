@@ -38,6 +38,7 @@ class Batcher:
         self._arrived = asyncio.Event()
         self._slots = asyncio.Semaphore(settings.inserts_at_once)
         self._loop_task: asyncio.Task[None] | None = None
+        self._flushed_at_s = 0.0
 
     @property
     def pending_points(self) -> int:
@@ -84,9 +85,12 @@ class Batcher:
                     await self._flush_now.wait()
             except TimeoutError:
                 pass
+            if self._waiting_points < self._settings.flush_rows:
+                await asyncio.sleep(max(0.0, self._flushed_at_s + self._settings.flush_apart_s - time.monotonic()))
             while self._waiting:
                 await self._slots.acquire()  # meanwhile more may join the batch
                 self._flush_now.clear()
+                self._flushed_at_s = time.monotonic()
                 parts = self._take()
                 task = asyncio.create_task(self._commit_batch(parts), name="commit")
                 self._committing[task] = parts

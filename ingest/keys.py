@@ -50,8 +50,7 @@ class StreamKeys:
             self._define_again(place, key)
         if place != len(self._names) or place >= self.limit:
             return  # out of order, then blocks that use it are refused; or past the limit
-        is_bad = not key or len(key.encode(errors="replace")) > MAX_KEY_BYTES or has_control_characters(key)
-        self._names.append(None if is_bad else self._hold(key))
+        self._names.append(self._hold(key) if _is_sound(key) else None)
 
     def _define_again(self, place: int, key: str) -> None:
         before = self._names[place]
@@ -92,3 +91,9 @@ class StreamKeys:
                 names.append(name)
                 places.append(place)
         return KeySet(tuple(names), places, len(numbers) - len(names) - past_limit, past_limit)
+
+
+def _is_sound(key: str) -> bool:
+    if key.isascii() and key.isprintable():
+        return 0 < len(key) <= MAX_KEY_BYTES  # nearly every key, and the cheapest to ask
+    return 0 < len(key.encode(errors="replace")) <= MAX_KEY_BYTES and not has_control_characters(key)

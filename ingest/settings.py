@@ -18,6 +18,8 @@ class Settings:
             Larger ones make fewer rows of series; a single part may be larger still.
         flush_age_s: longest a point waits for others. Longer makes fewer, larger parts; shorter shows points
             sooner.
+        flush_apart_s: least time between two inserts that are not full. Clients may ask to be committed at once, as
+            they do at the end of a run; a thousand that end together, or one that always asks, share inserts.
         inserts_at_once: inserts that run side by side; the second one is prepared while the first runs.
         max_pending_bytes: messages in memory, being inserted or waiting to be, over all streams; at the limit
             streams are not read and clients keep spooling. A point takes about 17 bytes.
@@ -38,6 +40,7 @@ class Settings:
     flush_rows: int = 100_000
     insert_rows_max: int = 400_000
     flush_age_s: float = 0.25
+    flush_apart_s: float = 0.1
     inserts_at_once: int = 2
     max_pending_bytes: int = 48 << 20
     max_waiting_bytes_per_api_key: int = 64 << 20

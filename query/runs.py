@@ -174,7 +174,7 @@ def _run(
 def _state(row: Mapping[str, Any] | None) -> common_pb2.RunState.ValueType:
     """A run's state from the number of writers in each: one alive is enough to be running, one bad to be bad."""
     if row is None:
-        return common_pb2.RUN_STATE_UNSPECIFIED
+        return common_pb2.RUN_STATE_RUNNING  # its first insert is under way: writers come after the run
     if row["alive"]:
         return common_pb2.RUN_STATE_RUNNING
     if row["crashed"]:

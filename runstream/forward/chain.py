@@ -74,6 +74,7 @@ class Forwarder:
         self._channel: grpc.aio.Channel | None = None
         self._channel_of: dict[Path, grpc.aio.Channel] = {}
         self._connecting = asyncio.Lock()
+        self._one_connected = asyncio.Event()
         self._opening = asyncio.Semaphore(_OPENING_AT_ONCE)
         self._closing: set[asyncio.Task[None]] = set()
         self._state: dict[Path, dict[str, str]] = {}
@@ -146,6 +147,7 @@ class Forwarder:
         try:
             tail = WriterTail(directory, connect, self._settings, report, self._watch, self._read_bytes)
             tail.on_gone = on_gone
+            tail.another_connected = self._one_connected
             if self._leave_living and tail.writer_is_alive():
                 return
             receipt = self.receipts[directory.name] = await tail.run()
@@ -174,6 +176,9 @@ class Forwarder:
 
     def _report(self, directory: Path, state: str, message: str) -> None:
         """Tells the training process how it goes; only changes are written."""
+        if state == "connected":
+            self._one_connected.set()  # who waits for the server need not wait on
+            self._one_connected.clear()
         self._listener.state(directory, state, message)
         if state == "unreachable" and self._channel is self._channel_of.get(directory):
             # The server may come back at another gRPC address: ask again. Others may go on where they are.

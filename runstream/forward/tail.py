@@ -7,6 +7,7 @@ everything after the last ack is read and sent again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Awaitable, Callable
@@ -89,7 +90,10 @@ class WriterTail:
         self._now_us = now_us
         self.on_gone: Callable[[], None] = lambda: None
         """Called, perhaps again and again, when the writer is seen to have gone and all of its spool is read."""
+        self.another_connected = asyncio.Event()
+        """Set for a moment when another tail of the forwarder reaches the server."""
         self._open = read_identity(directory)
+        self._was_opened = False
         project = f"{self._open.entity or '-'}/{self._open.project}"
         self._uploads = Uploads(directory, project, settings.base_url, settings.api_key)
         self._saw_time(self._open.started_us)
@@ -117,15 +121,25 @@ class WriterTail:
                 self._report("refused" if ended.is_permanent else "unreachable", str(ended))
                 if ended.is_permanent or self._should_give_up():
                     raise GaveUp(str(ended)) from ended
-                await asyncio.sleep(max(delay_s(max(failures, 1)), ended.retry_after_s))
+                await self._rest(max(delay_s(max(failures, 1)), ended.retry_after_s), is_asked=ended.retry_after_s > 0)
+
+    async def _rest(self, seconds: float, *, is_asked: bool) -> None:
+        """Waits before the next try; not longer than the server is away, if that was why and another tail learns it."""
+        if self._was_opened or is_asked:
+            await asyncio.sleep(seconds)
+            return
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.another_connected.wait(), seconds)
 
     async def _forward_once(self) -> dict[str, Any]:
+        self._was_opened = False
         stream = await self._connect(self.ledger)
         reader = SpoolReader(self.directory, after_seq=self.ledger.account.acked_seq_inclusive)
         spool = Watched(reader.has_more, self.writer_is_alive, stream.heard.set, bool(self.ledger.account.state))
         self._gaps = 0
         try:
             await stream.open(self._open_message())
+            self._was_opened = True
             self._report("connected", "")
             keys = KeyTable()
             while (chunk := await self._next_chunk(reader, stream, spool)) is not None:

@@ -120,3 +120,13 @@ async def test_no_more_inserts_at_once_than_allowed_and_nothing_is_left() -> Non
             batcher.submit(part(1))
     assert recorder.most_running <= 2
     assert sum(map(sum, recorder.batches)) == 50
+
+
+async def test_I10_many_that_ask_to_be_committed_at_once_share_inserts() -> None:
+    recorder = Recorder()
+    async with running(recorder, flush_age_s=60, flush_apart_s=0.05) as batcher:
+        for _ in range(50):
+            batcher.submit(part(1, is_urgent=True))
+            await asyncio.sleep(0.002)
+    assert sum(map(sum, recorder.batches)) == 50
+    assert len(recorder.batches) < 25
