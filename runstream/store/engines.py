@@ -12,7 +12,6 @@ from collections.abc import Mapping
 _SINGLE_NODE: Mapping[str, str] = {
     "replacing": "ReplacingMergeTree",
     "aggregating": "AggregatingMergeTree",
-    "plain": "MergeTree",
     "table_settings": "fsync_after_insert = 1, fsync_part_directory = 1",
 }
 
